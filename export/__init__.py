@@ -1,0 +1,1 @@
+"""Float model to fixed model to NIR graph."""

@@ -1,0 +1,1 @@
+"""NIR graph to spikes on a target."""

@@ -1,0 +1,1 @@
+"""Spiking transformers: the models and their training."""
