@@ -1,1 +1,38 @@
 """Spiking transformers: the models and their training."""
+
+from .checkpoint import CheckpointError, load_checkpoint, read_metadata, save_checkpoint
+from .config import Config, ConfigError
+from .configs import config_names, get_config
+from .data import load_data, load_digits
+from .model import QKFormer, Spikformer, SpikingTransformer, create_model
+from .neuron import IF, LIF, PLIF, Neuron, Population
+from .record import SpikeTrace, record_spikes
+from .train import Epoch, Recipe, evaluate, train
+
+__all__ = [
+    "IF",
+    "LIF",
+    "PLIF",
+    "CheckpointError",
+    "Config",
+    "ConfigError",
+    "Epoch",
+    "Neuron",
+    "Population",
+    "QKFormer",
+    "Recipe",
+    "SpikeTrace",
+    "Spikformer",
+    "SpikingTransformer",
+    "config_names",
+    "create_model",
+    "evaluate",
+    "get_config",
+    "load_checkpoint",
+    "load_data",
+    "load_digits",
+    "read_metadata",
+    "record_spikes",
+    "save_checkpoint",
+    "train",
+]

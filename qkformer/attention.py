@@ -1,0 +1,103 @@
+"""Spiking attention: Q-K token attention, Q-K channel attention, spiking self-attention."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from .config import Config, StageConfig
+from .layers import Layered
+from .neuron import Population
+
+
+class QKMask(Population):
+    """The product of attention spikes and keys: a key passes where its attention spike is 1 (AND).
+
+    The attention is broadcast, never expanded: nothing of the size of the keys is made besides the result.
+    """
+
+    def forward(self, attention: Tensor, keys: Tensor) -> Tensor:
+        """Attention [T, B, G, H, W] or [T, B, G, 1, 1] for G groups of channels; keys [T, B, C, H, W]."""
+        grouped = keys.unflatten(2, (attention.shape[2], -1))
+        return (grouped * attention.unsqueeze(3)).flatten(2, 3)
+
+
+class QKAttention(Layered):
+    """What the two Q-K attentions share: proj(attn_lif(sum of Q) x K), linear in tokens and in channels."""
+
+    def __init__(self, config: Config, stage: StageConfig):
+        super().__init__(config)
+        self.heads = stage.heads
+        kind = config.attention_layer
+        self.add_layer("q", stage.dim, stage.dim, kind=kind, bias=kind == "linear")
+        self.add_layer("k", stage.dim, stage.dim, kind=kind, bias=kind == "linear")
+        self.add_neuron("attn_lif", config.attention_threshold)
+        self.mask = QKMask()
+        self.add_layer("proj", stage.dim, stage.dim, kind=kind, bias=True)
+
+    def pooled_queries(self, q: Tensor) -> Tensor:
+        """The sum of query spikes that drives attn_lif."""
+        raise NotImplementedError
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Spikes or counts [T, B, C, H, W] -> spikes [T, B, C, H, W]."""
+        attention = self.attn_lif(self.pooled_queries(self.run("q", x)))
+        return self.run("proj", self.mask(attention, self.run("k", x)))
+
+
+class TokenAttention(QKAttention):
+    """Q-K token attention: which tokens matter, per head. attn_lif emits [T, B, heads, H, W].
+
+    A = LIF(sum over the channels of a head of Q), out = proj(A x K). Q and K: spikes [T, B, C, H, W].
+    Source: QKFormer, arXiv:2403.16552, eq. 6 and 7; Token_QK_Attention in its cifar10/model.py.
+    """
+
+    def pooled_queries(self, q: Tensor) -> Tensor:
+        """Sum over the channels of each head: [T, B, C, H, W] -> [T, B, heads, H, W]."""
+        return q.unflatten(2, (self.heads, -1)).sum(3)
+
+
+class ChannelAttention(QKAttention):
+    """Q-K channel attention: which channels matter. attn_lif emits [T, B, C, 1, 1].
+
+    A = LIF(sum over all tokens of Q), out = proj(A x K). Q and K: spikes [T, B, C, H, W].
+    Source: QKFormer, arXiv:2403.16552, section 3.2 (no code published).
+    """
+
+    def pooled_queries(self, q: Tensor) -> Tensor:
+        """Sum over the tokens: [T, B, C, H, W] -> [T, B, C, 1, 1]."""
+        return q.sum((3, 4), keepdim=True)
+
+
+class SelfAttention(Layered):
+    """Spiking self-attention: proj(attn_lif(scale * Q K^T V)) without a softmax. attn_lif emits [T, B, C, H, W].
+
+    Q, K, V are spikes, so the product is an integer, and computing K^T V first changes no bit of it.
+    Source: Spikformer, arXiv:2209.15425, eq. 6; SSA in its imagenet/model.py.
+    `batch_leak` lets proj_lif leak between the samples of a batch, as published with QKFormer.
+    """
+
+    def __init__(self, config: Config, stage: StageConfig):
+        super().__init__(config)
+        self.heads = stage.heads
+        kind = config.attention_layer
+        for name in ("q", "k", "v"):
+            self.add_layer(name, stage.dim, stage.dim, kind=kind, bias=kind == "linear")
+        self.add_neuron("attn_lif", config.attention_threshold)
+        # Spikformer's own code resets its samples apart: only QKFormer's leaks.
+        leak = config.batch_leak and config.family == "qkformer"
+        self.add_layer("proj", stage.dim, stage.dim, kind=kind, bias=True, batch_leak=leak)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Spikes or counts [T, B, C, H, W] -> spikes [T, B, C, H, W]."""
+        # [T, B, heads, channels of a head, tokens]
+        q, k, v = (self.run(name, x).flatten(3).unflatten(2, (self.heads, -1)) for name in "qkv")
+        mixed = (v @ k.transpose(-1, -2)) @ q
+        spikes = self.attn_lif(mixed.reshape(x.shape) * self.config.attention_scale)
+        return self.run("proj", spikes)
+
+
+ATTENTIONS: dict[str, type[Layered]] = {
+    "token": TokenAttention,
+    "channel": ChannelAttention,
+    "self": SelfAttention,
+}

@@ -1,0 +1,52 @@
+"""A transformer block: attention, then two 1x1 layers, each added to the residual stream."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from .attention import ATTENTIONS
+from .config import Config, StageConfig
+from .layers import Layered
+
+LAYER_NORM_EPSILON = 1e-6
+
+
+class MLP(Layered):
+    """Two layers over the channels of each token, `mlp_ratio` times as wide in the middle."""
+
+    def __init__(self, config: Config, stage: StageConfig):
+        super().__init__(config)
+        self.names = (f"{config.mlp_name}1", f"{config.mlp_name}2")
+        hidden = stage.dim * stage.mlp_ratio
+        self.add_layer(self.names[0], stage.dim, hidden, kind=config.mlp_layer, bias=True)
+        self.add_layer(self.names[1], hidden, stage.dim, kind=config.mlp_layer, bias=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Spike counts [T, B, C, H, W] -> spikes [T, B, C, H, W]."""
+        return self.run(self.names[1], self.run(self.names[0], x))
+
+
+class TransformerBlock(nn.Module):
+    """x <- x + attention(x);  x <- x + mlp(x), in spike counts: the sums are added up, never squashed.
+
+    The attention goes by the published attribute name of its stage (`tssa`, `ssa`, `attn`).
+    """
+
+    def __init__(self, config: Config, stage: StageConfig):
+        super().__init__()
+        self.attention_name = stage.attention_name
+        self.add_module(stage.attention_name, ATTENTIONS[stage.attention](config, stage))
+        self.mlp = MLP(config, stage)
+        if "block norms" in config.unused:
+            self.norm1 = nn.LayerNorm(stage.dim, LAYER_NORM_EPSILON)
+            self.norm2 = nn.LayerNorm(stage.dim, LAYER_NORM_EPSILON)
+
+    @property
+    def attention(self) -> Layered:
+        """The attention module, whatever its attribute is called."""
+        return getattr(self, self.attention_name)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Spike counts [T, B, C, H, W] -> spike counts [T, B, C, H, W]."""
+        x = x + self.attention(x)
+        return x + self.mlp(x)

@@ -1,0 +1,126 @@
+"""The brick of every model: a convolution, its BatchNorm, its neuron and perhaps a max-pool."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from .config import Config
+from .neuron import NEURONS, Neuron, Population
+
+POOL_KERNEL, POOL_STRIDE, POOL_PADDING = 3, 2, 1  # of every max-pool in both papers' code
+
+
+class SpikeMaxPool(Population):
+    """3x3 max-pool of stride 2 over spikes: the OR of each window."""
+
+    def forward(self, spikes: Tensor) -> Tensor:
+        """Spikes [T, B, C, H, W] -> [T, B, C, ceil(H / 2), ceil(W / 2)]."""
+        pooled = F.max_pool2d(spikes.flatten(0, 1), POOL_KERNEL, POOL_STRIDE, POOL_PADDING)
+        return pooled.unflatten(0, spikes.shape[:2])
+
+
+class Layer(NamedTuple):
+    """One layer of a `Layered` module; the paths are relative to that module."""
+
+    name: str
+    conv: nn.Conv1d | nn.Conv2d | nn.Linear
+    bn: nn.BatchNorm1d | nn.BatchNorm2d
+    lif: Neuron
+    pool: nn.Module | None
+    conv_path: str
+    bn_path: str
+    lif_path: str
+    pool_path: str | None
+
+    @property
+    def pool_after_lif(self) -> bool:
+        """Whether spikes are pooled (deployable models, SPS) or currents (the published SPEDS)."""
+        return isinstance(self.pool, Population)
+
+
+def _convolution(kind: str, inputs: int, outputs: int, kernel: int, stride: int, bias: bool) -> nn.Module:
+    if kind == "linear":
+        return nn.Linear(inputs, outputs, bias=bias)
+    convolution = {"conv1d": nn.Conv1d, "conv2d": nn.Conv2d}[kind]
+    return convolution(inputs, outputs, kernel, stride, padding=kernel // 2, bias=bias)
+
+
+class Layered(nn.Module):
+    """A module made of named layers, which `layers` lists in order of execution.
+
+    The submodules carry the published attribute names (`q_conv`, `q_bn`, `q_lif`), so the keys of a state dict are
+    the published ones.
+    """
+
+    def __init__(self, config: Config):
+        super().__init__()
+        self.config = config
+        self._layer_paths: dict[str, tuple[str, str, str, str | None]] = {}
+
+    def add_neuron(self, path: str, v_threshold: float | None = None, batch_leak: bool = False) -> None:
+        """Register a neuron of the configuration's kind, v_threshold being the configuration's unless given."""
+        threshold = self.config.v_threshold if v_threshold is None else v_threshold
+        self.add_module(path, NEURONS[self.config.neuron](self.config.tau, threshold, batch_leak))
+
+    def add_layer(
+        self,
+        name: str,
+        inputs: int,
+        outputs: int,
+        *,
+        kind: str = "conv2d",
+        kernel: int = 1,
+        stride: int = 1,
+        bias: bool = False,
+        pool: str | None = None,
+        suffix: str = "",
+        batch_leak: bool = False,
+    ) -> None:
+        """Register convolution, BatchNorm, neuron and, at the path `pool`, a max-pool."""
+        part = "linear" if kind == "linear" else "conv"
+        conv, bn, lif = (f"{name}_{part}{suffix}", f"{name}_bn{suffix}", f"{name}_lif{suffix}")
+        self.add_module(conv, _convolution(kind, inputs, outputs, kernel, stride, bias))
+        self.add_module(bn, nn.BatchNorm2d(outputs) if kind == "conv2d" else nn.BatchNorm1d(outputs))
+        if pool and self.config.pooling == "current":
+            self.add_module(pool, nn.MaxPool2d(POOL_KERNEL, POOL_STRIDE, POOL_PADDING))
+        elif pool:
+            self.add_module(pool, SpikeMaxPool())
+        self.add_neuron(lif, batch_leak=batch_leak)
+        self._layer_paths[name + suffix] = (conv, bn, lif, pool)
+
+    def layer(self, name: str) -> Layer:
+        """The layer of that name; its modules are looked up afresh, so a replaced one is seen."""
+        conv, bn, lif, pool = self._layer_paths[name]
+        modules = (getattr(self, path) if path else None for path in (conv, bn, lif, pool))
+        return Layer(name, *modules, conv, bn, lif, pool)
+
+    def layers(self) -> tuple[Layer, ...]:
+        """All layers in order of execution."""
+        return tuple(self.layer(name) for name in self._layer_paths)
+
+    def run(self, name: str, x: Tensor) -> Tensor:
+        """One layer: [T, B, C, H, W] -> spikes [T, B, C', H', W'].
+
+        x is spikes or counts (or the image); x -> conv -> bn -> [max-pool] -> neuron -> [max-pool].
+        """
+        layer = self.layer(name)
+        current = _normalized(layer, x.flatten(0, 1))
+        if layer.pool is not None and not layer.pool_after_lif:
+            current = layer.pool(current)
+        spikes = layer.lif(current.unflatten(0, x.shape[:2]))
+        return layer.pool(spikes) if layer.pool_after_lif else spikes
+
+
+def _normalized(layer: Layer, x: Tensor) -> Tensor:
+    """BatchNorm of the convolution, [N, C, H, W] -> [N, C', H', W'], whichever rank the convolution works in."""
+    if isinstance(layer.conv, nn.Conv2d):
+        return layer.bn(layer.conv(x))
+    tokens = x.flatten(2)
+    if isinstance(layer.conv, nn.Linear):
+        tokens = layer.conv(tokens.transpose(1, 2)).transpose(1, 2)
+    else:
+        tokens = layer.conv(tokens)
+    return layer.bn(tokens).unflatten(2, x.shape[2:])

@@ -1,0 +1,50 @@
+"""Spiking patch embedding: SPEDS of QKFormer and SPS of Spikformer, the same module under different data."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from .config import Config, PatchEmbedConfig
+from .layers import Layer, Layered
+
+SHORTCUT = "proj_res"
+
+
+class PatchEmbed(Layered):
+    """3x3 convolutions with max-pools, and a shortcut round the last of them.
+
+    SPEDS (arXiv:2403.16552, section 3.4) sends the shortcut through a strided 1x1 convolution and pools currents,
+    before the neuron; SPS (arXiv:2209.15425, section 3.2) adds it as it is and pools spikes, after the neuron.
+    Deployable models pool spikes as well.
+    """
+
+    def __init__(self, config: Config, embed: PatchEmbedConfig, in_channels: int):
+        super().__init__(config)
+        self.embed = embed
+        self.main = tuple(layer.name + layer.suffix for layer in embed.layers)
+        widths = [in_channels, *(layer.channels for layer in embed.layers)]
+        for layer, inputs in zip(embed.layers, widths, strict=False):
+            self.add_layer(layer.name, inputs, layer.channels, kernel=3, pool=layer.pool, suffix=layer.suffix)
+        if embed.shortcut == "projection":
+            inputs = widths[embed.shortcut_from + 1]
+            self.add_layer(SHORTCUT, inputs, widths[-1], stride=embed.shortcut_stride)
+
+    @property
+    def shortcut(self) -> Layer | None:
+        """The layer on the shortcut; None where the shortcut is the identity or missing."""
+        return self.layer(SHORTCUT) if self.embed.shortcut == "projection" else None
+
+    @property
+    def shortcut_from(self) -> int:
+        """The shortcut starts at the output of this layer of `main`, or at the input for -1."""
+        return self.embed.shortcut_from
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Image currents or counts [T, B, C, H, W] -> spike counts [T, B, C', H/stride, W/stride]."""
+        outputs = [x]
+        for name in self.main:
+            outputs.append(self.run(name, outputs[-1]))
+        if self.embed.shortcut == "none":
+            return outputs[-1]
+        start = outputs[self.embed.shortcut_from + 1]
+        return outputs[-1] + (self.run(SHORTCUT, start) if self.embed.shortcut == "projection" else start)

@@ -1,0 +1,63 @@
+"""What every population of a model emitted, by module path."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+import numpy as np
+from torch import Tensor, nn
+
+from .neuron import Population
+
+
+class SpikeTrace(Mapping[str, np.ndarray]):
+    """Module path of a population -> its spikes or counts, an integer array [T, B, ...].
+
+    Several forward passes are joined along B.
+    """
+
+    def __init__(self) -> None:
+        self._parts: dict[str, list[np.ndarray]] = {}
+
+    def append(self, name: str, output: Tensor) -> None:
+        """Add one forward pass of a population, [T, B, ...]."""
+        values = output.detach().cpu().numpy()
+        fits = np.iinfo(np.int8)
+        small = values.size == 0 or (values.min() >= fits.min and values.max() <= fits.max)
+        self._parts.setdefault(name, []).append(values.astype(np.int8 if small else np.int32))
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        parts = self._parts[name]
+        if len(parts) > 1:
+            parts[:] = [np.concatenate(parts, axis=1)]
+        return parts[0]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._parts)
+
+    def __len__(self) -> int:
+        return len(self._parts)
+
+
+@contextmanager
+def record_spikes(model: nn.Module) -> Iterator[SpikeTrace]:
+    """Record every `Population` of a model while the context is open; it computes as before.
+
+    `with record_spikes(model) as trace: model(images)`, then `trace["stage1.0.tssa.q_lif"]`: [T, B, ...].
+    """
+    trace = SpikeTrace()
+
+    def hook_for(name: str):
+        return lambda module, inputs, output: trace.append(name, output)
+
+    hooks = [
+        module.register_forward_hook(hook_for(name))
+        for name, module in model.named_modules()
+        if isinstance(module, Population)
+    ]
+    try:
+        yield trace
+    finally:
+        for hook in hooks:
+            hook.remove()
