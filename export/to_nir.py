@@ -1,0 +1,111 @@
+"""Fixed model -> NIR graph, in standard primitives only. Node names are the model's module paths."""
+
+from __future__ import annotations
+
+import nir
+import numpy as np
+
+from hardware.fixed_point import DECAY_UNITY
+from hardware.neuron import TIME_STEP
+
+from . import masking
+from .fixed_layers import FixedConv, FixedLIF, Gate, GroupSum, Mask, Readout, SpikePool, TokenSum
+from .fixed_model import INPUT, OUTPUT, FixedModel, Node
+from .masking import GraphBuilder, Shape
+
+THRESHOLD_OFFSET = 2.0**-7  # half of the membrane's resolution: > and >= agree
+
+
+def to_nir(fixed: FixedModel) -> nir.NIRGraph:
+    """The NIR graph of a fixed model, type-checked.
+
+    Input [C, H, W] takes what `fixed.encode` gives at one time step; Output "output" gives the head's sums at one
+    time step. The metadata says how to encode images and read logits; none of it is needed to execute the graph.
+    Raises TypeError for a module of a fixed model that has no lowering.
+    """
+    shapes = fixed.shapes()
+    graph = GraphBuilder()
+    graph.add(INPUT, nir.Input({"input": np.array(shapes[INPUT])}))
+    for node in fixed.nodes:
+        module = fixed.get_submodule(node.name)
+        if type(module) not in _LOWERINGS:
+            raise TypeError(f"{node.name}: a {type(module).__name__} has no lowering to NIR")
+        _LOWERINGS[type(module)](graph, node, module, shapes)
+    if OUTPUT not in graph.nodes:  # a network without a head gives the spikes of its last population
+        last = fixed.nodes[-1].name
+        graph.add(OUTPUT, nir.Output({"output": np.array(shapes[last])}), last)
+    metadata = {
+        "name": fixed.name,
+        "time_steps": fixed.time_steps,
+        "input_scale": fixed.input_scale,
+        "logit_scale": fixed.logit_scale,
+        "events": int(fixed.events),
+    }
+    return nir.NIRGraph(graph.nodes, graph.edges, metadata=metadata)
+
+
+def _conv(graph: GraphBuilder, node: Node, module: FixedConv, shapes: dict[str, Shape]) -> None:
+    (sources,) = node.arguments
+    weight, bias = (tensor.cpu().numpy().astype(np.float32) for tensor in (module.weight, module.bias))
+    size = shapes[sources[0]][1:]
+    conv = nir.Conv2d(tuple(size), weight, module.stride, module.padding, (1, 1), 1, bias)
+    graph.add(node.name, conv, *sources)
+
+
+def _lif(graph: GraphBuilder, node: Node, module: FixedLIF, shapes: dict[str, Shape]) -> None:
+    """V <- V (1 - 1/tau) + I: in NIR's terms a membrane of time constant tau * dt and resistance tau."""
+
+    def everywhere(value: float) -> np.ndarray:
+        return np.full(shapes[node.name], value, np.float32)
+
+    threshold, zero = everywhere(module.threshold + THRESHOLD_OFFSET), everywhere(0.0)
+    if not module.decay:
+        neuron = nir.IF(r=everywhere(1 / TIME_STEP), v_threshold=threshold, v_reset=zero)
+    else:
+        tau = DECAY_UNITY / module.decay
+        neuron = nir.LIF(everywhere(tau * TIME_STEP), everywhere(tau), zero, threshold, zero)
+    graph.add(node.name, neuron, *node.arguments[0])
+
+
+def _gate(graph: GraphBuilder, node: Node, module: Gate, shapes: dict[str, Shape]) -> None:
+    masking.threshold_gate(graph, node.name, shapes[node.name], module.threshold + 1, *node.arguments[0])
+
+
+def _group_sum(graph: GraphBuilder, node: Node, module: GroupSum, shapes: dict[str, Shape]) -> None:
+    masking.group_sum(graph, node.name, shapes[node.arguments[0][0]], module.groups, *node.arguments[0])
+
+
+def _token_sum(graph: GraphBuilder, node: Node, module: TokenSum, shapes: dict[str, Shape]) -> None:
+    masking.token_sum(graph, node.name, shapes[node.name], *node.arguments[0])
+
+
+def _mask(graph: GraphBuilder, node: Node, module: Mask, shapes: dict[str, Shape]) -> None:
+    (attention,), (keys,) = node.arguments
+    masking.mask(graph, node.name, shapes[node.name], shapes[attention][0], attention, keys)
+
+
+def _spike_pool(graph: GraphBuilder, node: Node, module: SpikePool, shapes: dict[str, Shape]) -> None:
+    window = (module.kernel, module.stride, module.padding)
+    masking.spike_pool(graph, node.name, shapes[node.name], *window, *node.arguments[0])
+
+
+def _readout(graph: GraphBuilder, node: Node, module: Readout, shapes: dict[str, Shape]) -> None:
+    (sources,) = node.arguments
+    channels, *size = shapes[sources[0]]
+    weight, bias = (tensor.cpu().numpy().astype(np.float32) for tensor in (module.weight, module.bias))
+    graph.add("head.sum", masking.window_sum(size, size, [0, 0]), *sources)
+    graph.add("head.flatten", nir.Flatten({"input": np.array([channels, 1, 1])}, start_dim=0), "head.sum")
+    graph.add("head", nir.Affine(weight, bias), "head.flatten")
+    graph.add(OUTPUT, nir.Output({"output": np.array([len(bias)])}), "head")
+
+
+_LOWERINGS = {
+    FixedConv: _conv,
+    FixedLIF: _lif,
+    Gate: _gate,
+    GroupSum: _group_sum,
+    TokenSum: _token_sum,
+    Mask: _mask,
+    SpikePool: _spike_pool,
+    Readout: _readout,
+}

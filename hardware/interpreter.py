@@ -1,0 +1,94 @@
+"""NIR -> spikes in NumPy: the definition that every target is held against.
+
+Layer by layer over whole sequences, with the integer arithmetic of fixed_point.py. Edges have no latency.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+
+import nir
+import numpy as np
+
+from .fixed_point import FRACTION, MESSAGE_LIMIT, RangeError, check_integer, check_range
+from .graph import LINEAR, FlatGraph, GraphError, flatten
+from .linear import apply_linear, bias_of, constants
+from .neuron import TIME_STEP, Neuron, check_below_limit
+from .trace import SpikeTrace
+
+
+def interpret(
+    graph: nir.NIRGraph,
+    inputs: np.ndarray,
+    *,
+    time_step: float = TIME_STEP,
+    progress: Callable[[int, int], None] | None = None,
+) -> SpikeTrace:
+    """Run an acyclic NIR graph of whole-numbered weights on integer inputs.
+
+    graph: Conv2d, Linear, Affine, SumPool2d, AvgPool2d, Flatten, Scale, Threshold, IF, LIF, nested NIRGraph,
+    Input, Output; values on edges into one node are summed. Neurons start at rest (see Neuron for the update;
+    the comparison is strict). inputs: whole numbers [T, B, *input shape]. time_step: seconds.
+    progress: called with (nodes done, nodes in all).
+
+    Returns the spikes of every LIF, IF and Threshold, int8 [T, B, ...], and the sums at every Output node,
+    int32 [T, B, ...], by node name in execution order.
+    Raises GraphError for a graph that cannot be run, RangeError for a number outside Loihi's formats.
+    """
+    flat = flatten(graph)
+    inputs = check_inputs(flat, inputs)
+    at_rest = constants(flat)
+    uses = Counter(source for names in flat.sources.values() for source in names)
+    values: dict[str, np.ndarray] = {}
+    trace = SpikeTrace()
+    for done, (name, node) in enumerate(flat.nodes.items()):
+        if progress:
+            progress(done, len(flat.nodes))
+        if not flat.sources[name]:
+            values[name] = inputs
+            continue
+        total = sum(values[source].astype(np.float64) for source in flat.sources[name])
+        for source in flat.sources[name]:
+            uses[source] -= 1
+            if not uses[source]:
+                del values[source]
+        if isinstance(node, nir.Output):
+            check_integer(name, "output", total)
+            trace[name] = values[name] = total.astype(np.int32)
+        elif isinstance(node, (*LINEAR, nir.Flatten)):
+            out = apply_linear(node, total.reshape(-1, *total.shape[2:]))
+            check_range(name, "sum", out, -MESSAGE_LIMIT + 1, MESSAGE_LIMIT - 1)
+            values[name] = out.reshape(*total.shape[:2], *out.shape[1:]) + bias_of(node)
+        else:
+            current = _current(name, total)
+            check_below_limit(name, "sum of inputs", current - _current(name, at_rest[name]))
+            trace[name] = values[name] = Neuron.from_node(name, node, time_step).run(name, current)
+    return trace
+
+
+def check_inputs(flat: FlatGraph, inputs: np.ndarray) -> np.ndarray:
+    """Inputs as an array of whole numbers [T, B, ...] that fits the graph, or GraphError / RangeError."""
+    inputs = np.asarray(inputs)
+    name, shape = flat.input_name, flat.shapes[flat.input_name]
+    if inputs.shape[2:] != shape or inputs.ndim != len(shape) + 2:
+        raise GraphError(
+            f"inputs have the shape {inputs.shape}; '{name}' needs [T, B, {', '.join(map(str, shape))}]"
+        )
+    if not (np.issubdtype(inputs.dtype, np.number) or inputs.dtype == bool):
+        raise GraphError(f"inputs are of type {inputs.dtype}; '{name}' needs whole numbers")
+    if 0 in inputs.shape[:2]:
+        raise GraphError(f"inputs have the shape {inputs.shape}; at least one time step and one sample are needed")
+    check_integer(name, "value", inputs)
+    check_range(name, "value", inputs, -MESSAGE_LIMIT + 1, MESSAGE_LIMIT - 1)
+    return inputs
+
+
+def _current(name: str, total: np.ndarray) -> np.ndarray:
+    """Input currents in 1/64; averages of pools may be fractions, but not finer ones."""
+    current = total * FRACTION
+    rounded = np.rint(current)
+    if not np.array_equal(current, rounded):
+        worst = total[current != rounded].reshape(-1)[0]
+        raise RangeError(f"{name}: input {worst:g} is not a multiple of 1/{FRACTION}; use SumPool2d for AvgPool2d")
+    return rounded.astype(np.int64)

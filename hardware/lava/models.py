@@ -1,0 +1,45 @@
+"""Faster models of stock Lava processes, equal to Lava's own (tests/hardware/lava/test_models.py).
+
+The processes stay Lava's, so the network stays the one that would go to hardware; only what computes them on
+the CPU changes, chosen in the run configuration.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from lava.magma.core.decorator import implements, requires, tag
+from lava.magma.core.resources import CPU
+from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
+from lava.proc.conv.models import PyConvModelFixed
+from lava.proc.conv.process import Conv
+
+from ..linear import convolve
+
+
+@implements(proc=Conv, protocol=LoihiProtocol)
+@requires(CPU)
+@tag("fixed_pt")
+class MatrixConv(PyConvModelFixed):
+    """Convolution by one matrix product for each position in the kernel.
+
+    Lava's own makes one SciPy call for every pair of channels: 65,536 of them for a layer of 128 to 512.
+    """
+
+    def run_spk(self) -> None:
+        """Send last step's sums, as every Loihi synapse does; then receive spikes and add up their weights."""
+        self.a_out.send(self.a_buf)
+        spikes = self.s_in.recv()
+        if not self.num_message_bits.item():
+            spikes = spikes.astype(bool)
+        sums = convolve(
+            spikes.transpose(2, 0, 1)[None].astype(np.float64),
+            self.weight[:, ::-1, ::-1].transpose(0, 3, 1, 2),
+            tuple(self.stride),
+            tuple(self.padding),
+            tuple(self.dilation),
+            int(self.groups[0]),
+        )
+        self.a_buf = self.clamp_precision(sums[0].transpose(1, 2, 0).astype(np.int32))
+
+
+FAST_MODELS = {Conv: MatrixConv}

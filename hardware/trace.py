@@ -1,0 +1,48 @@
+"""What a network did: population name -> integer array [T, B, ...]."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import zipfile
+from pathlib import Path
+
+import numpy as np
+
+
+class TraceError(ValueError):
+    """A file that is not a trace; the message names it and says what is wrong."""
+
+
+class SpikeTrace(dict[str, np.ndarray]):
+    """Population name -> whole numbers [T, B, ...], in execution order.
+
+    Spiking populations hold 0 and 1; "output" holds the head's sums, [T, B, classes].
+    """
+
+    def save(self, path: str | Path) -> None:
+        """Write a compressed .npz, whole or not at all."""
+        path = Path(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=path.name, delete=False) as file:
+            try:
+                np.savez_compressed(file, **self)
+                file.flush()
+                os.fsync(file.fileno())
+                os.chmod(file.name, 0o644)
+                os.replace(file.name, path)
+            except BaseException:
+                Path(file.name).unlink(missing_ok=True)
+                raise
+
+    @classmethod
+    def load(cls, path: str | Path) -> SpikeTrace:
+        """Read a trace written by `save`. Raises TraceError for a missing or damaged file."""
+        path = Path(path)
+        if not path.is_file():
+            raise TraceError(f"{path}: no such file")
+        try:
+            with np.load(path, allow_pickle=False) as archive:
+                return cls({name: archive[name] for name in archive.files})
+        except (OSError, ValueError, EOFError, zipfile.BadZipFile, AttributeError) as error:
+            raise TraceError(f"{path}: not a readable trace: {error}") from error
