@@ -21,27 +21,49 @@ class QKMask(Population):
         return (grouped * attention.unsqueeze(3)).flatten(2, 3)
 
 
-class QKAttention(Layered):
-    """What the two Q-K attentions share: proj(attn_lif(sum of Q) x K), linear in tokens and in channels."""
+class Attention(Layered):
+    """What all attentions share: they take spikes, and end in a projection.
 
-    def __init__(self, config: Config, stage: StageConfig):
+    Under a pre-activation residual the projection's neuron stands at the entrance instead, where it turns the
+    currents of the residual stream into spikes.
+    """
+
+    def __init__(self, config: Config, stage: StageConfig, inputs: str, batch_leak: bool = False):
         super().__init__(config)
         self.heads = stage.heads
         kind = config.attention_layer
-        self.add_layer("q", stage.dim, stage.dim, kind=kind, bias=kind == "linear")
-        self.add_layer("k", stage.dim, stage.dim, kind=kind, bias=kind == "linear")
+        for name in inputs:
+            self.add_layer(name, stage.dim, stage.dim, kind=kind, bias=kind == "linear")
         self.add_neuron("attn_lif", config.attention_threshold)
+        neuron = "none" if self.pre_activation else "after"
+        self.add_layer("proj", stage.dim, stage.dim, kind=kind, bias=True, neuron=neuron, batch_leak=batch_leak)
+        if self.pre_activation:
+            self.add_neuron("proj_lif", batch_leak=batch_leak)
+
+    def attend(self, x: Tensor) -> Tensor:
+        """All before the projection: spikes [T, B, C, H, W] -> spikes [T, B, C, H, W]."""
+        raise NotImplementedError
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Spikes or counts [T, B, C, H, W] -> spikes (pre-activation: currents -> currents) [T, B, C, H, W]."""
+        return self.run("proj", self.attend(self.proj_lif(x) if self.pre_activation else x))
+
+
+class QKAttention(Attention):
+    """What the two Q-K attentions share: proj(attn_lif(sum of Q) x K), linear in tokens and in channels."""
+
+    def __init__(self, config: Config, stage: StageConfig):
+        super().__init__(config, stage, "qk")
         self.mask = QKMask()
-        self.add_layer("proj", stage.dim, stage.dim, kind=kind, bias=True)
 
     def pooled_queries(self, q: Tensor) -> Tensor:
         """The sum of query spikes that drives attn_lif."""
         raise NotImplementedError
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Spikes or counts [T, B, C, H, W] -> spikes [T, B, C, H, W]."""
+    def attend(self, x: Tensor) -> Tensor:
+        """Keys [T, B, C, H, W] that pass the mask."""
         attention = self.attn_lif(self.pooled_queries(self.run("q", x)))
-        return self.run("proj", self.mask(attention, self.run("k", x)))
+        return self.mask(attention, self.run("k", x))
 
 
 class TokenAttention(QKAttention):
@@ -68,7 +90,7 @@ class ChannelAttention(QKAttention):
         return q.sum((3, 4), keepdim=True)
 
 
-class SelfAttention(Layered):
+class SelfAttention(Attention):
     """Spiking self-attention: proj(attn_lif(scale * Q K^T V)) without a softmax. attn_lif emits [T, B, C, H, W].
 
     Q, K, V are spikes, so the product is an integer, and computing K^T V first changes no bit of it.
@@ -77,26 +99,18 @@ class SelfAttention(Layered):
     """
 
     def __init__(self, config: Config, stage: StageConfig):
-        super().__init__(config)
-        self.heads = stage.heads
-        kind = config.attention_layer
-        for name in ("q", "k", "v"):
-            self.add_layer(name, stage.dim, stage.dim, kind=kind, bias=kind == "linear")
-        self.add_neuron("attn_lif", config.attention_threshold)
-        # Spikformer's own code resets its samples apart: only QKFormer's leaks.
-        leak = config.batch_leak and config.family == "qkformer"
-        self.add_layer("proj", stage.dim, stage.dim, kind=kind, bias=True, batch_leak=leak)
+        # Spikformer's code keeps samples apart; only QKFormer's leaks.
+        super().__init__(config, stage, "qkv", batch_leak=config.batch_leak and config.family == "qkformer")
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Spikes or counts [T, B, C, H, W] -> spikes [T, B, C, H, W]."""
+    def attend(self, x: Tensor) -> Tensor:
+        """Spikes of attn_lif [T, B, C, H, W]."""
         # [T, B, heads, channels of a head, tokens]
         q, k, v = (self.run(name, x).flatten(3).unflatten(2, (self.heads, -1)) for name in "qkv")
         mixed = (v @ k.transpose(-1, -2)) @ q
-        spikes = self.attn_lif(mixed.reshape(x.shape) * self.config.attention_scale)
-        return self.run("proj", spikes)
+        return self.attn_lif(mixed.reshape(x.shape) * self.config.attention_scale)
 
 
-ATTENTIONS: dict[str, type[Layered]] = {
+ATTENTIONS: dict[str, type[Attention]] = {
     "token": TokenAttention,
     "channel": ChannelAttention,
     "self": SelfAttention,

@@ -18,17 +18,19 @@ class MLP(Layered):
         super().__init__(config)
         self.names = (f"{config.mlp_name}1", f"{config.mlp_name}2")
         hidden = stage.dim * stage.mlp_ratio
-        self.add_layer(self.names[0], stage.dim, hidden, kind=config.mlp_layer, bias=True)
-        self.add_layer(self.names[1], hidden, stage.dim, kind=config.mlp_layer, bias=True)
+        options = {"kind": config.mlp_layer, "bias": True, "neuron": "before" if self.pre_activation else "after"}
+        self.add_layer(self.names[0], stage.dim, hidden, **options)
+        self.add_layer(self.names[1], hidden, stage.dim, **options)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Spike counts [T, B, C, H, W] -> spikes [T, B, C, H, W]."""
+        """Spike counts [T, B, C, H, W] -> spikes (pre-activation: currents -> currents) [T, B, C, H, W]."""
         return self.run(self.names[1], self.run(self.names[0], x))
 
 
 class TransformerBlock(nn.Module):
-    """x <- x + attention(x);  x <- x + mlp(x), in spike counts: the sums are added up, never squashed.
+    """x <- x + attention(x);  x <- x + mlp(x).
 
+    With activation before addition x is a count of spikes, with pre-activation a current.
     The attention goes by the published attribute name of its stage (`tssa`, `ssa`, `attn`).
     """
 
@@ -47,6 +49,6 @@ class TransformerBlock(nn.Module):
         return getattr(self, self.attention_name)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Spike counts [T, B, C, H, W] -> spike counts [T, B, C, H, W]."""
+        """Residual stream [T, B, C, H, W] -> residual stream [T, B, C, H, W]."""
         x = x + self.attention(x)
         return x + self.mlp(x)

@@ -176,17 +176,6 @@ class Config:
                 raise ConfigError(f"a configuration has no {name!r}; it has {', '.join(known)}")
         return replace(self, **overrides)
 
-    def with_attention(self, *kinds: str, name: str | None = None) -> Config:
-        """The same configuration with the attention of each stage replaced (`token`, `channel` or `self`)."""
-        if len(kinds) != len(self.stages):
-            raise ConfigError(f"{len(kinds)} kinds of attention for {len(self.stages)} stages")
-        names = {"token": "tssa", "channel": "cssa", "self": "ssa"}
-        stages = tuple(
-            stage if stage.attention == kind else replace(stage, attention=kind, attention_name=names[kind])
-            for stage, kind in zip(self.stages, kinds, strict=True)
-        )
-        return replace(self, stages=stages, name=name or self.name)
-
     def to_dict(self) -> dict[str, Any]:
         """Plain dicts, lists, numbers and strings, for JSON."""
         return asdict(self)

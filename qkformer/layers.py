@@ -23,17 +23,21 @@ class SpikeMaxPool(Population):
 
 
 class Layer(NamedTuple):
-    """One layer of a `Layered` module; the paths are relative to that module."""
+    """One layer of a `Layered` module; the paths are relative to that module.
+
+    It computes lif(bn(conv(x))), or bn(conv(lif(x))) where `lif_first`; without a neuron, bn(conv(x)).
+    """
 
     name: str
     conv: nn.Conv1d | nn.Conv2d | nn.Linear
     bn: nn.BatchNorm1d | nn.BatchNorm2d
-    lif: Neuron
+    lif: Neuron | None
     pool: nn.Module | None
     conv_path: str
     bn_path: str
-    lif_path: str
+    lif_path: str | None
     pool_path: str | None
+    lif_first: bool
 
     @property
     def pool_after_lif(self) -> bool:
@@ -58,7 +62,13 @@ class Layered(nn.Module):
     def __init__(self, config: Config):
         super().__init__()
         self.config = config
-        self._layer_paths: dict[str, tuple[str, str, str, str | None]] = {}
+        self._paths: dict[str, tuple[str, str, str | None, str | None]] = {}
+        self._lif_first: set[str] = set()
+
+    @property
+    def pre_activation(self) -> bool:
+        """Whether the residual stream carries currents, which fire on entering a branch, instead of spikes."""
+        return self.config.residual == "pre-activation"
 
     def add_neuron(self, path: str, v_threshold: float | None = None, batch_leak: bool = False) -> None:
         """Register a neuron of the configuration's kind, v_threshold being the configuration's unless given."""
@@ -77,9 +87,10 @@ class Layered(nn.Module):
         bias: bool = False,
         pool: str | None = None,
         suffix: str = "",
+        neuron: str = "after",
         batch_leak: bool = False,
     ) -> None:
-        """Register convolution, BatchNorm, neuron and, at the path `pool`, a max-pool."""
+        """Register convolution, BatchNorm, neuron (`after`, `before` or `none`), a max-pool at the path `pool`."""
         part = "linear" if kind == "linear" else "conv"
         conv, bn, lif = (f"{name}_{part}{suffix}", f"{name}_bn{suffix}", f"{name}_lif{suffix}")
         self.add_module(conv, _convolution(kind, inputs, outputs, kernel, stride, bias))
@@ -88,30 +99,37 @@ class Layered(nn.Module):
             self.add_module(pool, nn.MaxPool2d(POOL_KERNEL, POOL_STRIDE, POOL_PADDING))
         elif pool:
             self.add_module(pool, SpikeMaxPool())
-        self.add_neuron(lif, batch_leak=batch_leak)
-        self._layer_paths[name + suffix] = (conv, bn, lif, pool)
+        if neuron != "none":
+            self.add_neuron(lif, batch_leak=batch_leak)
+        if neuron == "before":
+            self._lif_first.add(name + suffix)
+        self._paths[name + suffix] = (conv, bn, lif if neuron != "none" else None, pool)
 
     def layer(self, name: str) -> Layer:
         """The layer of that name; its modules are looked up afresh, so a replaced one is seen."""
-        conv, bn, lif, pool = self._layer_paths[name]
-        modules = (getattr(self, path) if path else None for path in (conv, bn, lif, pool))
-        return Layer(name, *modules, conv, bn, lif, pool)
+        paths = self._paths[name]
+        modules = (getattr(self, path) if path else None for path in paths)
+        return Layer(name, *modules, *paths, name in self._lif_first)
 
     def layers(self) -> tuple[Layer, ...]:
         """All layers in order of execution."""
-        return tuple(self.layer(name) for name in self._layer_paths)
+        return tuple(self.layer(name) for name in self._paths)
 
     def run(self, name: str, x: Tensor) -> Tensor:
-        """One layer: [T, B, C, H, W] -> spikes [T, B, C', H', W'].
+        """One layer: [T, B, C, H, W] -> spikes, or currents if no neuron comes last, [T, B, C', H', W'].
 
-        x is spikes or counts (or the image); x -> conv -> bn -> [max-pool] -> neuron -> [max-pool].
+        conv -> bn -> [max-pool of currents] -> neuron -> [max-pool of spikes], the neuron where `layer` says.
         """
         layer = self.layer(name)
+        if layer.lif_first:
+            x = layer.lif(x)
         current = _normalized(layer, x.flatten(0, 1))
         if layer.pool is not None and not layer.pool_after_lif:
             current = layer.pool(current)
-        spikes = layer.lif(current.unflatten(0, x.shape[:2]))
-        return layer.pool(spikes) if layer.pool_after_lif else spikes
+        out = current.unflatten(0, x.shape[:2])
+        if layer.lif is not None and not layer.lif_first:
+            out = layer.lif(out)
+        return layer.pool(out) if layer.pool_after_lif else out
 
 
 def _normalized(layer: Layer, x: Tensor) -> Tensor:

@@ -36,7 +36,9 @@ class SpikingTransformer(nn.Module):
         self.config = config
         channels = config.in_channels
         for number, stage in enumerate(config.stages, start=1):
-            self.add_module(self.embed_names.format(number), PatchEmbed(config, stage.embed, channels))
+            self.add_module(
+                self.embed_names.format(number), PatchEmbed(config, stage.embed, channels, takes_image=number == 1)
+            )
             blocks = nn.ModuleList(TransformerBlock(config, stage) for _ in range(stage.depth))
             self.add_module(self.stage_names.format(number), blocks)
             channels = stage.dim

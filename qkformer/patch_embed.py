@@ -15,19 +15,25 @@ class PatchEmbed(Layered):
 
     SPEDS (arXiv:2403.16552, section 3.4) sends the shortcut through a strided 1x1 convolution and pools currents,
     before the neuron; SPS (arXiv:2209.15425, section 3.2) adds it as it is and pools spikes, after the neuron.
-    Deployable models pool spikes as well.
+    Deployable models pool spikes as well. Under a pre-activation residual each neuron fires before its
+    convolution; the convolution of the image itself (`takes_image`) has none.
     """
 
-    def __init__(self, config: Config, embed: PatchEmbedConfig, in_channels: int):
+    def __init__(self, config: Config, embed: PatchEmbedConfig, in_channels: int, takes_image: bool):
         super().__init__(config)
         self.embed = embed
         self.main = tuple(layer.name + layer.suffix for layer in embed.layers)
         widths = [in_channels, *(layer.channels for layer in embed.layers)]
         for layer, inputs in zip(embed.layers, widths, strict=False):
-            self.add_layer(layer.name, inputs, layer.channels, kernel=3, pool=layer.pool, suffix=layer.suffix)
+            neuron = "after"
+            if self.pre_activation:
+                neuron = "none" if takes_image and layer is embed.layers[0] else "before"
+            options = {"pool": layer.pool, "suffix": layer.suffix, "neuron": neuron}
+            self.add_layer(layer.name, inputs, layer.channels, kernel=3, **options)
         if embed.shortcut == "projection":
             inputs = widths[embed.shortcut_from + 1]
-            self.add_layer(SHORTCUT, inputs, widths[-1], stride=embed.shortcut_stride)
+            neuron = "before" if self.pre_activation else "after"
+            self.add_layer(SHORTCUT, inputs, widths[-1], stride=embed.shortcut_stride, neuron=neuron)
 
     @property
     def shortcut(self) -> Layer | None:
@@ -40,7 +46,7 @@ class PatchEmbed(Layered):
         return self.embed.shortcut_from
 
     def forward(self, x: Tensor) -> Tensor:
-        """Image currents or counts [T, B, C, H, W] -> spike counts [T, B, C', H/stride, W/stride]."""
+        """Image or counts [T, B, C, H, W] -> spike counts (pre-activation: currents) [T, B, C', H', W']."""
         outputs = [x]
         for name in self.main:
             outputs.append(self.run(name, outputs[-1]))

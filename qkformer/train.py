@@ -30,9 +30,9 @@ WARM_UP = 0.1  # of all steps; the rest is a cosine
 class Recipe:
     """Every number that decides the outcome of a training run."""
 
-    epochs: int = 60
+    epochs: int = 40
     batch_size: int = 64
-    learning_rate: float = 2e-3
+    learning_rate: float = 5e-3
     weight_decay: float = 0.05
     label_smoothing: float = 0.1
     seed: int = 0
@@ -48,7 +48,7 @@ class Recipe:
 class Epoch:
     """What one epoch of training came to. `accuracy` is on the held-out images; `seconds` is the run so far."""
 
-    number: int
+    epoch: int
     epochs: int
     loss: float
     accuracy: float
@@ -187,7 +187,7 @@ class _Run:
             part.load_state_dict(state[name])
         self.generator.set_state(state["generator"])
         self.last = Epoch(**state["last"])
-        self.epoch = self.last.number
+        self.epoch = self.last.epoch
 
 
 def _seeded_model(config: Config, seed: int) -> SpikingTransformer:

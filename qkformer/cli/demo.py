@@ -1,0 +1,74 @@
+"""`qkformer demo`: the whole way on real handwritten digits, from the shipped checkpoint to Lava."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import Annotated
+
+import torch
+import typer
+
+import hardware
+from export import quantize
+
+from ..checkpoint import load_checkpoint
+from .options import Images, Json, accuracy, load_inputs, write_json
+from .show import certificate_table, console, parity_table, percent, progress, verdict
+from .verify import prove
+
+CHECKPOINT = "qkformer-digits"
+BATCH = 60
+
+Output = Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="Where to write the results.")]
+
+
+def demo(images: Images = 16, output: Output = Path("runs/demo"), json: Json = None) -> None:
+    """Quantize the shipped checkpoint, export it, run real images in Lava, and compare every spike."""
+    model, config = load_checkpoint(CHECKPOINT)
+    pictures, labels = load_inputs("digits")
+    fixed = quantize(model, pictures)
+    scores = {"float": [], "fixed": []}
+    batches = pictures.split(BATCH)
+    with progress(f"float and fixed model, {len(pictures)} images") as report, torch.no_grad():
+        for done, batch in enumerate(batches, start=1):
+            scores["float"].append(model(batch))
+            scores["fixed"].append(fixed(batch))
+            report(done, len(batches))
+    held_out = {name: accuracy(torch.cat(parts), labels) for name, parts in scores.items()}
+    result, run = prove(model, fixed, pictures[:images], labels[:images], ["interpreter", "lava"], output)
+
+    plan = hardware.schedule(hardware.flatten(run["graph"]))
+    kinds = Counter(type(node).__name__ for node in run["graph"].nodes.values())
+    steps = plan.steps(images, config.time_steps)
+    processes = hardware.lava.process_count(plan)
+    console.print(certificate_table(fixed.certificate))
+    console.print(parity_table(result))
+    parameters = sum(p.numel() for p in model.parameters())
+    lines = {
+        "model": f"{config.name}, {parameters:,} parameters, T = {config.time_steps}",
+        "accuracy": f"float {percent(held_out['float'])}, fixed {percent(held_out['fixed'])} "
+        f"on {len(labels)} held-out digits",
+        "certificate": "every layer" if fixed.certificate.certified else "not every layer",
+        "NIR": f"{len(run['graph'].nodes)} nodes: {', '.join(f'{n} {kind}' for kind, n in kinds.most_common())}",
+        "Lava": f"{processes} processes, {steps} time steps for {images} images streamed back to back, "
+        f"{run['seconds']['lava']:.1f} s",
+        "files": f"{output}/ (model.nir, trace-*.npz, parity.json, raster.png)",
+    }
+    for name, text in lines.items():
+        console.print(f"[bold]{name:<12}[/]{text}")
+    console.print(verdict(result))
+    write_json(
+        json,
+        result.to_dict()
+        | {
+            "held_out_accuracy": held_out,
+            "certificate": fixed.certificate.to_list(),
+            "nir_nodes": dict(kinds),
+            "lava_processes": processes,
+            "time_steps": steps,
+            "seconds": run["seconds"],
+        },
+    )
+    if result.mismatches:
+        raise typer.Exit(1)

@@ -1,0 +1,77 @@
+"""Tables and progress on the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich import box
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from export import Certificate
+from hardware import ParityReport
+
+console = Console()
+
+
+@contextmanager
+def progress(what: str) -> Iterator[Callable[[int, int], None]]:
+    """A progress bar; yields what to call with (done, in all)."""
+    columns = (TextColumn("{task.description:<34}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console) as bar:
+        task = bar.add_task(what, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+        finished = bar.tasks[0].total or 1
+        bar.update(task, completed=finished, total=finished)
+
+
+def percent(share: float | None) -> str:
+    """0.98333 -> 98.33 %."""
+    return "unknown" if share is None else f"{100 * share:.2f} %"
+
+
+def certificate_table(certificate: Certificate) -> Table:
+    """Bounds of every weighted layer against their limits."""
+    table = Table(box=box.SIMPLE, title="Certificate: no input can take a sum or a membrane further than this")
+    table.add_column("layer")
+    for column in ("1 is worth", "weights to", "bias to", "threshold", "sum", "membrane", "limit"):
+        table.add_column(column, justify="right")
+    table.add_column("certified")
+    for layer in certificate:
+        table.add_row(
+            layer.name,
+            f"{layer.scale:.3g}",
+            str(layer.largest_weight),
+            str(layer.largest_bias),
+            "-" if layer.threshold is None else f"{layer.threshold:,}",
+            f"{layer.sum_bound:,}",
+            "-" if layer.membrane_bound is None else f"{layer.membrane_bound:,}",
+            f"{layer.limit:,}",
+            "yes" if layer.certified else "no: checked as it runs",
+        )
+    return table
+
+
+def parity_table(report: ParityReport) -> Table:
+    """Neurons, spikes, firing rate and mismatches of every population."""
+    table = Table(box=box.SIMPLE, title="Spikes of every population, against PyTorch")
+    table.add_column("population")
+    for column in ("neurons", "spikes", "rate", *(f"{target} differs" for target in report.targets)):
+        table.add_column(column, justify="right")
+    for index, population in enumerate(report.populations):
+        name, neurons, spikes = population.name, population.neurons, population.spikes
+        differs = [t.populations[index].mismatches for t in report.targets.values()]
+        rate = f"{population.firing_rate:.3f}" if name != "output" else "counts"
+        table.add_row(name, f"{neurons:,}", f"{spikes:,}", rate, *(f"{d:,}" for d in differs))
+    return table
+
+
+def verdict(report: ParityReport) -> str:
+    """One line: how many of how many values differ; and where the first one is."""
+    colour = "red" if report.mismatches else "green"
+    line = f"[bold {colour}]{report.mismatches:,} of {report.compared:,} spikes differ[/]"
+    if report.first_divergence:
+        line += f"\nfirst: {report.first_divergence}"
+    return line

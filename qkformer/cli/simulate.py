@@ -1,0 +1,66 @@
+"""`qkformer simulate`: run a NIR file on images, in the interpreter or in Lava, and keep the trace."""
+
+from __future__ import annotations
+
+import time
+from enum import Enum
+from pathlib import Path
+from typing import Annotated
+
+import torch
+import typer
+
+import hardware
+
+from .options import Data, Images, Json, accuracy, load_inputs, write_json
+from .show import console, percent, progress
+
+
+class Backend(str, Enum):
+    """Where a graph can be run."""
+
+    interpreter = "interpreter"
+    lava = "lava"
+
+
+def simulate(
+    graph: Annotated[Path, typer.Argument(metavar="MODEL.nir", help="A NIR file.")],
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="TRACE.npz", help="The trace to write.")],
+    backend: Annotated[Backend, typer.Option(help="Where to run it.")] = Backend.interpreter,
+    data: Data = "digits",
+    images: Images = 8,
+    stock_models: Annotated[
+        bool, typer.Option("--stock-models", help="Use only Lava's own process models.")
+    ] = False,
+    json: Json = None,
+) -> None:
+    """Run a NIR graph on images and write every population's spikes."""
+    network = hardware.read_graph(graph)
+    encoding = hardware.encoding_of(network)
+    pictures, labels = load_inputs(data, images)
+    inputs = encoding.encode(pictures)
+    start = time.perf_counter()
+    with progress(f"{backend.value}, {len(pictures)} images") as report:
+        if backend is Backend.lava:
+            trace = hardware.lava.simulate(network, inputs, stock_models=stock_models, progress=report)
+        else:
+            trace = hardware.interpret(network, inputs, progress=report)
+    seconds = time.perf_counter() - start
+    trace.save(output)
+    correct = accuracy(torch.from_numpy(encoding.logits(trace["output"])), labels)
+    spikes = sum(int((values != 0).sum()) for values in trace.values())
+    console.print(
+        f"{output}: {len(trace)} populations, {spikes:,} spikes, accuracy {percent(correct)}, {seconds:.1f} s"
+    )
+    write_json(
+        json,
+        {
+            "trace": str(output),
+            "backend": backend.value,
+            "images": len(pictures),
+            "populations": len(trace),
+            "spikes": spikes,
+            "accuracy": correct,
+            "seconds": seconds,
+        },
+    )

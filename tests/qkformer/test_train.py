@@ -1,0 +1,90 @@
+import pytest
+import torch
+
+from qkformer import CheckpointError, Recipe, create_model, evaluate, load_checkpoint, read_metadata, train
+from qkformer.augment import random_affine
+from qkformer.data import DATA_SETS, load_digits
+
+
+@pytest.fixture(autouse=True)
+def few_digits(monkeypatch):
+    """A tenth of the digits: enough to learn something in seconds."""
+
+    def few(split):
+        images, labels = load_digits(split)
+        return images[::10], labels[::10]
+
+    monkeypatch.setitem(DATA_SETS, "few-digits", few)
+
+
+RECIPE = Recipe(epochs=3, batch_size=16)
+
+
+def run(path, **options):
+    return train("qkformer-digits", output=path, data="few-digits", recipe=RECIPE, show_progress=False, **options)
+
+
+def weights(path):
+    return load_checkpoint(path)[0].state_dict()
+
+
+def test_an_interrupted_run_resumes_to_the_same_weights(tmp_path):
+    epochs = []
+    last = run(tmp_path / "whole", on_epoch=epochs.append)
+    assert [epoch.epoch for epoch in epochs] == [1, 2, 3]
+    assert epochs[-1] == last
+    assert last.loss < epochs[0].loss
+
+    def interrupt(epoch):
+        if epoch.epoch == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path / "parts", on_epoch=interrupt)
+    assert read_metadata(tmp_path / "parts")["epoch"] == 2
+    resumed = run(tmp_path / "parts", resume=True)
+    assert (resumed.loss, resumed.accuracy) == (last.loss, last.accuracy)
+    expected = weights(tmp_path / "whole")
+    for key, tensor in weights(tmp_path / "parts").items():
+        assert torch.equal(tensor, expected[key]), key
+
+    metadata = read_metadata(tmp_path / "whole")
+    assert metadata["recipe"]["seed"] == 0
+    assert metadata["accuracy"] == last.accuracy
+    assert metadata["command"].startswith("qkformer.train('qkformer-digits'")
+
+
+def test_resuming_needs_a_state_of_the_same_recipe(tmp_path):
+    with pytest.raises(CheckpointError, match="no state to resume from"):
+        run(tmp_path / "none", resume=True)
+    (tmp_path / "bad.state").write_bytes(b"not a state")
+    with pytest.raises(CheckpointError, match=r"bad.state: not a training state"):
+        run(tmp_path / "bad", resume=True)
+
+
+def test_a_recipe_is_checked():
+    with pytest.raises(ValueError, match="epochs is 0; it must be at least 1"):
+        Recipe(epochs=0)
+    with pytest.raises(ValueError, match="weight_decay is -1; it must be at least 0"):
+        Recipe(weight_decay=-1)
+
+
+def test_evaluation_counts_and_keeps_the_mode():
+    model = create_model("qkformer-digits")
+    images, labels = load_digits("test")
+    with torch.no_grad():
+        model.head.weight.zero_()
+        model.head.bias.copy_(torch.arange(10.0))
+    assert evaluate(model, images, labels) == (labels == 9).sum().item() / len(labels)
+    assert model.training
+
+
+def test_augmentation_is_light_and_seeded():
+    images, _ = load_digits("test")
+    changed = random_affine(images, torch.Generator().manual_seed(1))
+    assert torch.equal(changed, random_affine(images, torch.Generator().manual_seed(1)))
+    assert changed.shape == images.shape
+    assert changed.min() >= 0
+    assert changed.max() <= 1
+    likeness = torch.corrcoef(torch.stack([changed.flatten(), images.flatten()]))[0, 1]
+    assert 0.5 < likeness < 0.95
