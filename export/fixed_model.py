@@ -9,13 +9,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from hardware.fixed_point import logits_of
+from hardware.encoding import Encoding
 
 from .certificate import Certificate
 
 INPUT = "input"
 OUTPUT = "output"
-INPUT_LIMIT = 127  # int8, symmetric
 
 
 @dataclass(frozen=True)
@@ -30,24 +29,11 @@ class FixedModel(nn.Module):
     """An integer network whose results no order of summation can change.
 
     Modules sit at the module paths of the float model, so `record_spikes` names populations alike.
-    input_shape: [C, H, W]; input_scale: what an input of 1 is worth; logit_scale: what 1 at the output is worth.
-    events: inputs are event counts [B, T, C, H, W], not images [B, C, H, W] shown at each of `time_steps` steps.
     """
 
-    def __init__(
-        self,
-        *,
-        name: str,
-        input_shape: tuple[int, int, int],
-        time_steps: int,
-        input_scale: float = 1.0,
-        logit_scale: float = 1.0,
-        events: bool = False,
-    ):
+    def __init__(self, encoding: Encoding):
         super().__init__()
-        self.name = name
-        self.input_shape, self.time_steps, self.events = input_shape, time_steps, events
-        self.input_scale, self.logit_scale = input_scale, logit_scale
+        self.encoding = encoding
         self.nodes: list[Node] = []
         self.certificate = Certificate(())
 
@@ -74,23 +60,8 @@ class FixedModel(nn.Module):
         return name
 
     def encode(self, images: Tensor) -> np.ndarray:
-        """What the network receives: int8 [T, B, C, H, W], round(images / input_scale) within -127 .. 127.
-
-        images: [B, C, H, W], or event counts [B, T, C, H, W]. Raises ValueError for another shape, or NaN.
-        """
-        images = torch.as_tensor(images)
-        wanted = (self.time_steps, *self.input_shape) if self.events else self.input_shape
-        if images.ndim != len(wanted) + 1 or tuple(images.shape[1:]) != wanted or not len(images):
-            shape = ", ".join(map(str, wanted))
-            raise ValueError(f"{self.name} takes inputs [B, {shape}] with B >= 1; got {list(images.shape)}")
-        if not (images.is_floating_point() or images.dtype in (torch.uint8, torch.int32, torch.int64)):
-            raise ValueError(f"{self.name} takes numbers; got {images.dtype}")
-        values = images.detach().cpu().double()
-        if not torch.isfinite(values).all():
-            raise ValueError(f"{self.name}: an input is NaN or infinite")
-        codes = (values / self.input_scale).round().clamp(-INPUT_LIMIT, INPUT_LIMIT).to(torch.int8)
-        codes = codes.transpose(0, 1) if self.events else codes.expand(self.time_steps, *codes.shape)
-        return codes.numpy()
+        """What the network receives: int8 [T, B, C, H, W]; see Encoding.encode."""
+        return self.encoding.encode(torch.as_tensor(images).detach().cpu())
 
     def run(self, inputs: np.ndarray | Tensor) -> Tensor:
         """Whole-numbered inputs [T, B, C, H, W] -> the output population [T, B, classes]."""
@@ -107,19 +78,19 @@ class FixedModel(nn.Module):
     @torch.no_grad()
     def forward(self, images: Tensor) -> Tensor:
         """Images [B, C, H, W], or event counts [B, T, C, H, W] -> logits [B, classes]."""
-        return logits_of(self.run(self.encode(images)).double(), self.logit_scale).float()
+        return self.encoding.logits(self.run(self.encode(images)).double()).float()
 
     @torch.no_grad()
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """The shape of every node's value, [C, H, W] or [classes], without time and batch."""
-        shapes = {INPUT: tuple(self.input_shape)}
+        shapes = {INPUT: tuple(self.encoding.input_shape)}
 
         def hook_for(name: str):
             return lambda module, arguments, value: shapes.__setitem__(name, tuple(value.shape[2:]))
 
         hooks = [self.get_submodule(n.name).register_forward_hook(hook_for(n.name)) for n in self.nodes]
         try:
-            self.run(np.zeros((1, 1, *self.input_shape), np.int8))
+            self.run(np.zeros((1, 1, *self.encoding.input_shape), np.int8))
         finally:
             for hook in hooks:
                 hook.remove()

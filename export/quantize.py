@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor
 
+from hardware.encoding import INPUT_LIMIT, Encoding
 from qkformer import Neuron, SpikingTransformer
 from qkformer.attention import ChannelAttention, SelfAttention
 from qkformer.layers import POOL_KERNEL, POOL_PADDING, POOL_STRIDE, Layer, Layered
 
 from .certificate import Certificate, LayerCertificate
 from .fixed_layers import FixedConv, FixedLIF, Gate, GroupSum, Mask, Readout, SpikePool, TokenSum
-from .fixed_model import INPUT, INPUT_LIMIT, OUTPUT, FixedModel
+from .fixed_model import INPUT, OUTPUT, FixedModel
 from .fold_batchnorm import fold
 from .quantize_layer import FixedNeuron, quantize_head, quantize_layer
 
@@ -43,13 +46,14 @@ class _Quantizer:
         if config.batch_leak:
             raise ExportError(f"{config.name}: batch_leak lets samples leak into each other; create it with False")
         self.model, self.config = model, config
-        self.fixed = FixedModel(
+        encoding = Encoding(
             name=config.name,
             input_shape=tuple(calibration.shape[-3:]),
             time_steps=config.time_steps,
             input_scale=1.0 if config.events else _input_scale(config.name, calibration),
             events=config.events,
         )
+        self.fixed = FixedModel(encoding)
         self.certificates: list[LayerCertificate] = []
 
     def run(self) -> FixedModel:
@@ -102,7 +106,7 @@ class _Quantizer:
                 *fold(layer.conv, layer.bn),
                 layer.lif,
                 input_range=(-INPUT_LIMIT, INPUT_LIMIT) if from_input else (0, len(stream)),
-                input_scale=self.fixed.input_scale if from_input else 1.0,
+                input_scale=self.fixed.encoding.input_scale if from_input else 1.0,
                 time_steps=self.config.time_steps,
             )
         except ValueError as error:
@@ -122,15 +126,16 @@ class _Quantizer:
 
     def _head(self, stream: list[str]) -> None:
         head = self.model.head
-        side = self.fixed.input_shape[-1] // self.config.stride
-        tokens = side * (self.fixed.input_shape[-2] // self.config.stride)
+        _, height, width = self.fixed.encoding.input_shape
+        tokens = (height // self.config.stride) * (width // self.config.stride)
         try:
             weight, bias, certificate = quantize_head("head", head.weight, head.bias, tokens, (0, len(stream)))
         except ValueError as error:
             raise ExportError(f"head: {error}") from error
         self.certificates.append(certificate)
         self.fixed.add(OUTPUT, Readout(weight, bias), stream)
-        self.fixed.logit_scale = certificate.scale / (tokens * self.config.time_steps)
+        logit_scale = certificate.scale / (tokens * self.config.time_steps)
+        self.fixed.encoding = replace(self.fixed.encoding, logit_scale=logit_scale)
 
 
 def attention_neuron(name: str, neuron: Neuron) -> Gate | FixedLIF:

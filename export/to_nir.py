@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import nir
 import numpy as np
 
+from hardware.files import write_atomically
 from hardware.fixed_point import DECAY_UNITY
 from hardware.neuron import TIME_STEP
 
@@ -34,14 +37,12 @@ def to_nir(fixed: FixedModel) -> nir.NIRGraph:
     if OUTPUT not in graph.nodes:  # a network without a head gives the spikes of its last population
         last = fixed.nodes[-1].name
         graph.add(OUTPUT, nir.Output({"output": np.array(shapes[last])}), last)
-    metadata = {
-        "name": fixed.name,
-        "time_steps": fixed.time_steps,
-        "input_scale": fixed.input_scale,
-        "logit_scale": fixed.logit_scale,
-        "events": int(fixed.events),
-    }
-    return nir.NIRGraph(graph.nodes, graph.edges, metadata=metadata)
+    return nir.NIRGraph(graph.nodes, graph.edges, metadata=fixed.encoding.to_metadata())
+
+
+def write_graph(graph: nir.NIRGraph, path: str | Path) -> None:
+    """`nir.write`, whole or not at all."""
+    write_atomically(path, lambda temporary: nir.write(temporary, graph))
 
 
 def _conv(graph: GraphBuilder, node: Node, module: FixedConv, shapes: dict[str, Shape]) -> None:

@@ -1,22 +1,31 @@
 """NIR graph to spikes on a target: interpreter, schedule, Lava, parity. Needs NumPy and NIR only."""
 
 from . import lava
+from .encoding import Encoding, encoding_of
 from .fixed_point import RangeError, logits_of
 from .graph import GraphError, flatten, read_graph
 from .interpreter import interpret
-from .parity import ParityReport, compare
+from .parity import ParityReport, combine, compare
+from .raster import draw_raster
+from .schedule import Schedule, schedule
 from .trace import SpikeTrace, TraceError
 
 __all__ = [
+    "Encoding",
     "GraphError",
     "ParityReport",
     "RangeError",
+    "Schedule",
     "SpikeTrace",
     "TraceError",
+    "combine",
     "compare",
+    "draw_raster",
+    "encoding_of",
     "flatten",
     "interpret",
     "lava",
     "logits_of",
     "read_graph",
+    "schedule",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class PopulationParity:
-    """One population: its neurons, the reference's spikes, values compared and values that differ."""
+    """One population: neurons, the reference's spikes in `steps` time steps of all samples, what differs."""
 
     name: str
     neurons: int
@@ -19,10 +19,12 @@ class PopulationParity:
     compared: int
     mismatches: int
 
+    steps: int
+
     @property
     def firing_rate(self) -> float:
-        """Spikes per neuron and time step."""
-        return self.spikes / self.compared if self.compared else 0.0
+        """Spikes per neuron and time step of one sample."""
+        return self.spikes / (self.neurons * self.steps)
 
 
 @dataclass(frozen=True)
@@ -35,11 +37,13 @@ class Divergence:
     neuron: tuple[int, ...]
     reference: int
     value: int
+    target: str = ""
 
     def __str__(self) -> str:
+        where = f"{self.target}: " if self.target else ""
         return (
-            f"{self.population}, sample {self.sample}, time step {self.time_step}, neuron {list(self.neuron)}: "
-            f"{self.reference} in the reference, {self.value} here"
+            f"{where}{self.population}, sample {self.sample}, time step {self.time_step}, "
+            f"neuron {list(self.neuron)}: {self.reference} in the reference, {self.value} here"
         )
 
 
@@ -51,6 +55,7 @@ class ParityReport:
     first_divergence: Divergence | None
     accuracy: dict[str, float] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
+    targets: dict[str, ParityReport] = field(default_factory=dict)
 
     @property
     def mismatches(self) -> int:
@@ -71,6 +76,10 @@ class ParityReport:
             "versions": self.versions,
             "populations": [asdict(p) for p in self.populations],
             "first_divergence": asdict(self.first_divergence) if self.first_divergence else None,
+            "targets": {
+                name: {"mismatches": report.mismatches, "compared": report.compared}
+                for name, report in self.targets.items()
+            },
         }
 
 
@@ -100,5 +109,33 @@ def compare(reference: Mapping[str, np.ndarray], trace: Mapping[str, np.ndarray]
             first = Divergence(name, where[0], where[1], where[2:], int(wanted[where]), int(found[where]))
         neurons = int(np.prod(wanted.shape[2:]))
         spikes = int(np.count_nonzero(wanted))
-        populations.append(PopulationParity(name, neurons, spikes, wanted.size, count))
+        populations.append(
+            PopulationParity(name, neurons, spikes, wanted.size, count, wanted.shape[0] * wanted.shape[1])
+        )
     return ParityReport(tuple(populations), first)
+
+
+def combine(
+    targets: Mapping[str, ParityReport],
+    *,
+    accuracy: Mapping[str, float] | None = None,
+    versions: Mapping[str, str] | None = None,
+) -> ParityReport:
+    """One report on several targets that were compared with the same reference: their counts added up.
+
+    The first divergence is that of the first target that has one. Raises ValueError if there is no target.
+    """
+    if not targets:
+        raise ValueError("no target was compared; name at least one, interpreter or lava")
+    populations = []
+    for same in zip(*(report.populations for report in targets.values()), strict=True):
+        compared, mismatches = sum(p.compared for p in same), sum(p.mismatches for p in same)
+        populations.append(replace(same[0], compared=compared, mismatches=mismatches))
+    divergences = (
+        replace(report.first_divergence, target=name)
+        for name, report in targets.items()
+        if report.first_divergence
+    )
+    return ParityReport(
+        tuple(populations), next(divergences, None), dict(accuracy or {}), dict(versions or {}), dict(targets)
+    )

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 import zipfile
 from pathlib import Path
 
 import numpy as np
+
+from .files import write_atomically
 
 
 class TraceError(ValueError):
@@ -22,18 +22,12 @@ class SpikeTrace(dict[str, np.ndarray]):
 
     def save(self, path: str | Path) -> None:
         """Write a compressed .npz, whole or not at all."""
-        path = Path(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=path.name, delete=False) as file:
-            try:
+
+        def write(temporary: Path) -> None:
+            with temporary.open("wb") as file:
                 np.savez_compressed(file, **self)
-                file.flush()
-                os.fsync(file.fileno())
-                os.chmod(file.name, 0o644)
-                os.replace(file.name, path)
-            except BaseException:
-                Path(file.name).unlink(missing_ok=True)
-                raise
+
+        write_atomically(path, write)
 
     @classmethod
     def load(cls, path: str | Path) -> SpikeTrace:

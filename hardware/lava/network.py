@@ -22,6 +22,7 @@ from ..linear import constants
 from ..neuron import TIME_STEP, Neuron
 from ..schedule import Connection, Population, Schedule
 from .processes.recorder import Recorder
+from .simulate import recorded
 
 GRADED_BITS = 24  # message width of counts; a spike's message has none
 IMMEDIATE = 4095  # du of a current that lasts one step
@@ -42,23 +43,18 @@ def build(
     for connection in plan.connections:
         _connect(graph, plan, connection, processes)
     window = len(frames) - plan.depth
-    for population in plan.populations.values():
-        if population.kind in ("neuron", "output"):
-            recorder = Recorder(
-                shape=_lava_shape(population.shape),
-                file=str(folder / f"{population.name}.npy"),
-                first_step=1 + population.depth,
-                steps=window,
-                binary=population.kind == "neuron",
-            )
-            processes[population.name].s_out.connect(recorder.a_in)
-            processes[f"{population.name} recorder"] = recorder
+    for name in recorded(plan):
+        population = plan.populations[name]
+        recorder = Recorder(
+            shape=_lava_shape(population.shape),
+            file=str(folder / f"{name}.npy"),
+            first_step=1 + population.depth,
+            steps=window,
+            binary=population.kind == "neuron",
+        )
+        processes[name].s_out.connect(recorder.a_in)
+        processes[f"{name} recorder"] = recorder
     return processes
-
-
-def from_lava_order(record: np.ndarray) -> np.ndarray:
-    """[steps, height, width, channels] -> [steps, channels, height, width]; vectors stay as they are."""
-    return record.transpose(0, 3, 1, 2) if record.ndim == 4 else record
 
 
 def _lava_shape(shape: tuple[int, ...]) -> tuple[int, ...]:

@@ -1,0 +1,80 @@
+"""What goes into a network and what comes out: images to whole numbers, output sums to class scores."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import nir
+import numpy as np
+
+from .fixed_point import logits_of
+from .graph import GraphError
+
+INPUT_LIMIT = 127  # int8, symmetric
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """How a network is fed and read.
+
+    input_shape: [C, H, W]; time_steps: T; input_scale: what an input of 1 is worth; logit_scale: what 1 at the
+    output, summed over time, is worth. events: inputs are event counts [B, T, C, H, W], not images [B, C, H, W]
+    that are shown at each of the T time steps.
+    """
+
+    name: str
+    input_shape: tuple[int, int, int]
+    time_steps: int
+    input_scale: float = 1.0
+    logit_scale: float = 1.0
+    events: bool = False
+
+    def encode(self, images: Any) -> np.ndarray:
+        """What the network receives: int8 [T, B, C, H, W], round(images / input_scale) within -127 .. 127.
+
+        images: an array or a CPU tensor, [B, C, H, W], or event counts [B, T, C, H, W]. Raises ValueError for
+        another shape or type, NaN or infinity.
+        """
+        images = np.asarray(images)
+        wanted = (self.time_steps, *self.input_shape) if self.events else tuple(self.input_shape)
+        if images.shape[1:] != wanted or images.ndim != len(wanted) + 1 or not len(images):
+            shape = ", ".join(map(str, wanted))
+            raise ValueError(f"{self.name} takes inputs [B, {shape}] with B >= 1; got {list(images.shape)}")
+        if not np.issubdtype(images.dtype, np.number) or np.issubdtype(images.dtype, np.complexfloating):
+            raise ValueError(f"{self.name} takes real numbers; got {images.dtype}")
+        values = images.astype(np.float64)
+        if not np.isfinite(values).all():
+            raise ValueError(f"{self.name}: an input is NaN or infinite")
+        codes = np.rint(values / self.input_scale).clip(-INPUT_LIMIT, INPUT_LIMIT).astype(np.int8)
+        if self.events:
+            return np.ascontiguousarray(codes.swapaxes(0, 1))
+        return np.repeat(codes[None], self.time_steps, axis=0)
+
+    def logits(self, output: Any) -> Any:
+        """Class scores [B, classes] from the output population [T, B, classes]."""
+        return logits_of(output, self.logit_scale)
+
+    def to_metadata(self) -> dict[str, Any]:
+        """Plain values for a graph's metadata."""
+        return asdict(self) | {"input_shape": np.array(self.input_shape), "events": int(self.events)}
+
+
+def encoding_of(graph: nir.NIRGraph) -> Encoding:
+    """The encoding that an exported graph carries in its metadata. Raises GraphError if it carries none."""
+    found = dict(graph.metadata)
+    missing = [field for field in Encoding.__dataclass_fields__ if field not in found]
+    if missing:
+        raise GraphError(
+            f"the graph's metadata lacks {', '.join(missing)}: it does not say how images are encoded; "
+            "call hardware.interpret or hardware.lava.simulate with whole-numbered inputs instead"
+        )
+    name = found["name"]
+    return Encoding(
+        name=name.decode() if isinstance(name, bytes) else str(name),
+        input_shape=tuple(int(n) for n in found["input_shape"]),
+        time_steps=int(found["time_steps"]),
+        input_scale=float(found["input_scale"]),
+        logit_scale=float(found["logit_scale"]),
+        events=bool(found["events"]),
+    )

@@ -1,0 +1,56 @@
+"""The process that holds a Lava network: `python -m hardware.lava.worker FOLDER`, started by simulate.py.
+
+FOLDER holds graph.nir and job.npz; the populations' records are written there.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from ..graph import flatten, read_graph
+from ..schedule import schedule
+from .compat import prepare_lava
+from .watch import Worker, run_as_worker
+
+CHANNEL_SLOTS = 4  # messages a channel holds; Lava's default of 64 takes gigabytes of shared memory
+
+
+def run(worker: Worker, folder: Path) -> None:
+    """Build the network of a job and run it to the end of its inputs."""
+    prepare_lava()
+    from lava.magma.core.run_conditions import RunSteps
+    from lava.magma.core.run_configs import Loihi2SimCfg
+
+    from .models import FAST_MODELS
+    from .network import build
+
+    graph = flatten(read_graph(folder / "graph.nir"))
+    plan = schedule(graph)
+    with np.load(folder / "job.npz") as job:
+        inputs, stock_models = job["inputs"], bool(job["stock_models"])
+    time_steps, samples = inputs.shape[:2]
+    stream = inputs.swapaxes(0, 1).reshape(samples * time_steps, *inputs.shape[2:])
+    silence = np.zeros((plan.depth, *stream.shape[1:]), stream.dtype)
+    processes = build(graph, plan, np.concatenate([stream, silence]), time_steps, folder)
+
+    entry = processes[graph.input_name]
+    worker.watch(entry)
+    configuration = Loihi2SimCfg(
+        select_tag="fixed_pt", exception_proc_model_map={} if stock_models else FAST_MODELS
+    )
+    steps = plan.steps(samples, time_steps)
+    for done in range(0, steps, time_steps):
+        entry.run(
+            RunSteps(min(time_steps, steps - done)),
+            run_cfg=configuration,
+            compile_config={"pypy_channel_size": CHANNEL_SLOTS},
+        )
+        worker.send({"done": min(done + time_steps, steps), "steps": steps})
+    entry.stop()
+
+
+if __name__ == "__main__":
+    run_as_worker(lambda worker: run(worker, Path(sys.argv[1])))
