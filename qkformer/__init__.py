@@ -1,12 +1,13 @@
 """Spiking transformers: the models and their training."""
 
-from .checkpoint import CheckpointError, load_checkpoint, read_metadata, save_checkpoint
+from .checkpoint import CheckpointInfo, inspect_checkpoint, load_checkpoint, read_metadata, save_checkpoint
 from .config import Config, ConfigError
 from .configs import config_names, get_config
 from .data import load_data, load_digits
 from .model import QKFormer, Spikformer, SpikingTransformer, create_model
 from .neuron import IF, LIF, PLIF, Neuron, Population
 from .record import SpikeTrace, record_spikes
+from .state_dict import CheckpointError
 from .train import Epoch, Recipe, evaluate, train
 
 __all__ = [
@@ -14,6 +15,7 @@ __all__ = [
     "LIF",
     "PLIF",
     "CheckpointError",
+    "CheckpointInfo",
     "Config",
     "ConfigError",
     "Epoch",
@@ -28,6 +30,7 @@ __all__ = [
     "create_model",
     "evaluate",
     "get_config",
+    "inspect_checkpoint",
     "load_checkpoint",
     "load_data",
     "load_digits",

@@ -1,29 +1,41 @@
-"""Checkpoints: safetensors with the configuration in their metadata."""
+"""Checkpoints: our own, safetensors with the configuration in their metadata, and the published ones."""
 
 from __future__ import annotations
 
 import json
 import platform
 from collections.abc import Mapping
+from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-import safetensors
 import safetensors.torch
-from torch import Tensor, nn
 
 from .config import Config, ConfigError
 from .files import write_atomically
 from .model import SpikingTransformer, create_model
+from .recognize import recognize
+from .state_dict import CheckpointError, StateDictFile, differences, read_state_dict
 
 SHIPPED = Path(__file__).parent / "checkpoints"
 SUFFIX = ".safetensors"
-LISTED_KEYS = 3  # an error names this many keys of each sort
 
 
-class CheckpointError(ValueError):
-    """A file that is no checkpoint, or whose contents do not fit its model."""
+@dataclass(frozen=True)
+class CheckpointInfo:
+    """What a checkpoint says of itself, or what its weights say of it.
+
+    `layout`: the kind of file and how its weights were packed. `recognized`: the configuration is not written in the
+    file but follows from its keys and shapes. `metadata`: what `save_checkpoint` was given; empty for a published
+    file.
+    """
+
+    path: Path
+    layout: str
+    config: Config
+    recognized: bool
+    metadata: Mapping[str, Any]
 
 
 def versions() -> dict[str, str]:
@@ -65,83 +77,56 @@ def find_checkpoint(name: str | Path) -> Path:
         CheckpointError: neither exists.
     """
     path = Path(name)
-    shipped = SHIPPED / f"{name}{SUFFIX}"
-    if not path.is_file() and path.name == str(name) and shipped.is_file():
-        return shipped
-    if not path.is_file():
-        names = ", ".join(shipped_checkpoints())
-        raise CheckpointError(f"{name}: no such file, and no shipped checkpoint of that name; shipped are {names}")
-    return path
+    if path.is_file():
+        return path
+    if str(name) in shipped_checkpoints():
+        return SHIPPED / f"{name}{SUFFIX}"
+    raise CheckpointError(
+        f"{name}: no such file; checkpoints shipped by name are {', '.join(shipped_checkpoints())}"
+    )
 
 
-def read_metadata(path: str | Path) -> dict[str, Any]:
-    """What `save_checkpoint` was given as metadata, with `versions`.
-
-    Raises:
-        CheckpointError: no such file, or not written by `save_checkpoint`.
-    """
-    return _open(find_checkpoint(path))[1]
-
-
-def load_checkpoint(path: str | Path) -> tuple[SpikingTransformer, Config]:
+def load_checkpoint(path: str | Path, **overrides: Any) -> tuple[SpikingTransformer, Config]:
     """A model in evaluation mode with the weights of a file, and its configuration.
 
     Args:
-        path: a file written by `save_checkpoint`, or the name of a shipped checkpoint (`qkformer-digits`).
+        path: a file of `save_checkpoint`, a published one, or the name of a shipped checkpoint.
+        overrides: fields of `Config` to change, as in `load_checkpoint(path, batch_leak=True)`.
 
     Raises:
-        CheckpointError: no such file, not a checkpoint, or weights that do not fit the configuration.
+        CheckpointError: no such file, not a checkpoint, or weights that fit no configuration.
+        ConfigError: an override that does not fit.
     """
-    path = find_checkpoint(path)
-    config, _, tensors = _open(path)
-    model = create_model(config)
-    load_weights(model, tensors, path)
-    return model.eval(), config
+    info, contents = _open(find_checkpoint(path))
+    model = create_model(info.config, **overrides)
+    if problems := differences(model.state_dict(), contents.tensors):
+        raise CheckpointError(f"{path} does not fit {model.config.name}: {problems}")
+    model.load_state_dict(contents.tensors)
+    return model.eval(), model.config
 
 
-def load_weights(model: nn.Module, tensors: Mapping[str, Tensor], source: str | Path) -> None:
-    """Copy a state dict into a model of exactly these keys and shapes.
+def inspect_checkpoint(path: str | Path) -> CheckpointInfo:
+    """What is in a file, without building its model.
 
     Raises:
-        CheckpointError: keys that are missing, unexpected or of another shape; `source` and the first are named.
+        CheckpointError: no such file, not a checkpoint, or weights that fit no configuration.
     """
-    if problems := differences(model.state_dict(), tensors):
-        raise CheckpointError(f"{source} does not fit {model.config.name}: {problems}")
-    model.load_state_dict(dict(tensors))
+    return _open(find_checkpoint(path))[0]
 
 
-def differences(expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> str:
-    """How two state dicts differ in keys and shapes, in one line; empty if they do not."""
-    shapes = [
-        f"{key} is {list(found[key].shape)} instead of {list(expected[key].shape)}"
-        for key in expected
-        if key in found and found[key].shape != expected[key].shape
-    ]
-    kinds = {
-        "missing": [key for key in expected if key not in found],
-        "unexpected": [key for key in found if key not in expected],
-        "of another shape": shapes,
-    }
-    return "; ".join(f"{len(keys)} {kind} ({_first(keys)})" for kind, keys in kinds.items() if keys)
+def read_metadata(path: str | Path) -> Mapping[str, Any]:
+    """What `save_checkpoint` was given as metadata, with `versions`; raises as `inspect_checkpoint`."""
+    return inspect_checkpoint(path).metadata
 
 
-def _first(keys: list[str]) -> str:
-    rest = len(keys) - LISTED_KEYS
-    return ", ".join(keys[:LISTED_KEYS]) + (f" and {rest} more" if rest > 0 else "")
-
-
-def _open(path: Path) -> tuple[Config, dict[str, Any], dict[str, Tensor]]:
+def _open(path: Path) -> tuple[CheckpointInfo, StateDictFile]:
+    contents = read_state_dict(path)
+    if "config" not in contents.header:
+        config = recognize(contents.tensors, path)
+        return CheckpointInfo(path, contents.layout, config, recognized=True, metadata={}), contents
     try:
-        with safetensors.safe_open(path, framework="pt") as file:
-            header = file.metadata() or {}
-            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (not a dict)
-    except (safetensors.SafetensorError, OSError) as error:
-        raise CheckpointError(f"{path}: not a whole safetensors file ({error})") from error
-    if "config" not in header:
-        raise CheckpointError(f"{path}: a safetensors file without a configuration in its metadata")
-    try:
-        config = Config.from_dict(json.loads(header["config"]))
-        metadata = json.loads(header.get("metadata", "{}"))
+        config = Config.from_dict(json.loads(contents.header["config"]))
+        metadata = json.loads(contents.header.get("metadata", "{}"))
     except (ConfigError, json.JSONDecodeError) as error:
         raise CheckpointError(f"{path}: its configuration cannot be read: {error}") from error
-    return config, metadata, tensors
+    return CheckpointInfo(path, contents.layout, config, recognized=False, metadata=metadata), contents

@@ -14,12 +14,13 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor
 
 from .augment import random_affine
-from .checkpoint import CheckpointError, save_checkpoint
+from .checkpoint import save_checkpoint
 from .config import Config
 from .configs import get_config
 from .data import load_data
 from .files import write_atomically
 from .model import SpikingTransformer, create_model
+from .state_dict import CheckpointError
 
 STATE_SUFFIX = ".state"
 EVALUATION_BATCH = 256

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import torch
 import typer
+from rich.table import Table
 
 import hardware
 from export import quantize
@@ -55,8 +56,10 @@ def demo(images: Images = 16, output: Output = Path("runs/demo"), json: Json = N
         f"{run['seconds']['lava']:.1f} s",
         "files": f"{output}/ (model.nir, trace-*.npz, parity.json, raster.png)",
     }
+    summary = Table.grid(padding=(0, 2))
     for name, text in lines.items():
-        console.print(f"[bold]{name:<12}[/]{text}")
+        summary.add_row(f"[bold]{name}[/]", text)
+    console.print(summary)
     console.print(verdict(result))
     write_json(
         json,

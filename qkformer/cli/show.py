@@ -32,34 +32,35 @@ def percent(share: float | None) -> str:
     return "unknown" if share is None else f"{100 * share:.2f} %"
 
 
+def _table(title: str, first: str, *columns: str) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left", padding=(0, 1, 0, 0))
+    table.add_column(first, no_wrap=True)
+    for column in columns:
+        table.add_column(column, justify="right")
+    return table
+
+
 def certificate_table(certificate: Certificate) -> Table:
     """Bounds of every weighted layer against their limits."""
-    table = Table(box=box.SIMPLE, title="Certificate: no input can take a sum or a membrane further than this")
-    table.add_column("layer")
-    for column in ("1 is worth", "weights to", "bias to", "threshold", "sum", "membrane", "limit"):
-        table.add_column(column, justify="right")
-    table.add_column("certified")
+    title = "Certificate: how far any input at all can take a sum or membrane"
+    table = _table(title, "layer", "weights", "biases", "threshold", "bound", "of limit")
     for layer in certificate:
+        bound = max(layer.sum_bound, layer.membrane_bound or 0)
         table.add_row(
             layer.name,
-            f"{layer.scale:.3g}",
-            str(layer.largest_weight),
-            str(layer.largest_bias),
+            f"±{layer.largest_weight}",
+            f"±{layer.largest_bias:,}",
             "-" if layer.threshold is None else f"{layer.threshold:,}",
-            f"{layer.sum_bound:,}",
-            "-" if layer.membrane_bound is None else f"{layer.membrane_bound:,}",
-            f"{layer.limit:,}",
-            "yes" if layer.certified else "no: checked as it runs",
+            f"{bound:,}",
+            f"{100 * bound / layer.limit:.1f} %" if layer.certified else "over: checked as it runs",
         )
     return table
 
 
 def parity_table(report: ParityReport) -> Table:
     """Neurons, spikes, firing rate and mismatches of every population."""
-    table = Table(box=box.SIMPLE, title="Spikes of every population, against PyTorch")
-    table.add_column("population")
-    for column in ("neurons", "spikes", "rate", *(f"{target} differs" for target in report.targets)):
-        table.add_column(column, justify="right")
+    title = "Spikes of every population; how many differ from PyTorch's in"
+    table = _table(title, "population", "neurons", "spikes", "rate", *report.targets)
     for index, population in enumerate(report.populations):
         name, neurons, spikes = population.name, population.neurons, population.spikes
         differs = [t.populations[index].mismatches for t in report.targets.values()]
