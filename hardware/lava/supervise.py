@@ -1,0 +1,113 @@
+"""Runs a Lava simulation in an interpreter of its own; whatever happens there, it ends and leaves nothing behind.
+
+The other side, in the worker, is watch.py.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from .watch import FAILURE, PARENT, describe_exit
+
+LOOK_EVERY = 0.1  # seconds
+LAST_RESORT = 5.0  # seconds until a process that SIGKILL does not end is given up
+
+
+class LavaError(RuntimeError):
+    """The simulation failed. `summary` is one line, `details` what the failed process had to say."""
+
+    def __init__(self, summary: str, details: str = "") -> None:
+        super().__init__(f"{summary}\n\n{details}".strip())
+        self.summary = summary
+        self.details = details
+
+
+def run_supervised(command: Sequence[str], *, on_message: Callable[[dict], None] | None = None) -> None:
+    """Run a worker (see `watch.run_as_worker`) to its end; `on_message` receives what it sends.
+
+    Afterwards, also after an error or Ctrl-C, no process and no shared memory of the worker's remains. If this
+    process is killed, the kernel kills the worker with it.
+
+    Raises:
+        LavaError: the worker or one of Lava's processes raised, was killed or ended early; or this is not Linux.
+    """
+    if sys.platform != "linux":
+        raise LavaError(f"Lava simulations run on Linux only, not on {sys.platform}")
+    with tempfile.TemporaryDirectory(prefix="lava-", ignore_cleanup_errors=True) as name:
+        folder = Path(name)
+        with (folder / "stderr").open("wb") as stderr:
+            worker = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=stderr,
+                env={**os.environ, **_environment(folder)},
+                start_new_session=True,
+            )
+        try:
+            for message in _messages(worker):
+                if on_message is not None:
+                    on_message(message)
+        finally:
+            _end_session(worker.pid)
+            for segment in Path("/dev/shm").glob(f"{folder.name}-*"):
+                segment.unlink()
+            worker.wait()
+            worker.stdout.close()
+        _raise_failure(worker.returncode, folder)
+
+
+def _environment(folder: Path) -> dict[str, str]:
+    # One thread each: the processes are the parallelism, and only a process of one thread forks safely.
+    return {PARENT: str(os.getpid()), "TMPDIR": str(folder), "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+
+
+def _messages(worker: subprocess.Popen) -> Iterator[dict]:
+    """What the worker sends, until it has ended. Its exit is not collected, so that its session id stays taken."""
+    pipe, unread, ended = worker.stdout.fileno(), b"", False
+    while not ended:
+        ended = os.waitid(os.P_PID, worker.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+        while select.select([pipe], [], [], 0 if ended else LOOK_EVERY)[0]:
+            if not (chunk := os.read(pipe, 1 << 16)):
+                time.sleep(0.01)  # closed: it is about to end
+                break
+            *lines, unread = (unread + chunk).split(b"\n")
+            yield from map(json.loads, lines)
+
+
+def _end_session(session: int) -> None:
+    deadline = time.monotonic() + LAST_RESORT
+    while time.monotonic() < deadline and (members := list(_members(session))):
+        for process in members:
+            with suppress(ProcessLookupError):
+                os.kill(process, signal.SIGKILL)
+        time.sleep(0.01)
+
+
+def _members(session: int) -> Iterator[int]:
+    """The processes of a session, without the dead whose exit nobody has collected."""
+    for status in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(FileNotFoundError, ProcessLookupError):
+            state, _, _, owner = status.read_bytes().rpartition(b")")[2].split()[:4]  # proc_pid_stat(5)
+            if int(owner) == session and state not in (b"Z", b"X"):
+                yield int(status.parent.name)
+
+
+def _raise_failure(status: int, folder: Path) -> None:
+    stderr = (folder / "stderr").read_text(errors="replace").strip()
+    if (folder / FAILURE).exists():
+        summary, details = json.loads((folder / FAILURE).read_text())
+        raise LavaError(summary, details or stderr)
+    if status != 0:
+        last_line = f": {stderr.splitlines()[-1]}" if stderr else ""
+        raise LavaError(f"the Lava worker {describe_exit(status)}{last_line}", stderr)
