@@ -1,0 +1,26 @@
+"""What the tests share: property tests that run the same examples everywhere, and faults in one clear line."""
+
+from contextlib import contextmanager
+
+import hypothesis
+import pytest
+
+hypothesis.settings.register_profile("same everywhere", deadline=None, derandomize=True, print_blob=True)
+hypothesis.settings.load_profile("same everywhere")
+
+
+@pytest.fixture
+def refuses():
+    """`with refuses(GraphError, "proj_conv", "300", "-128 .. 127"): ...`: one line that names all of these."""
+
+    @contextmanager
+    def refuses(kind: type[Exception], *parts: str):
+        with pytest.raises(kind) as caught:
+            yield
+        message = str(caught.value)
+        assert type(caught.value) is kind
+        assert "\n" not in message
+        for part in parts:
+            assert part in message
+
+    return refuses
