@@ -26,9 +26,9 @@ SUFFIX = ".safetensors"
 class CheckpointInfo:
     """What a checkpoint says of itself, or what its weights say of it.
 
-    `layout`: the kind of file and how its weights were packed. `recognized`: the configuration is not written in the
-    file but follows from its keys and shapes. `metadata`: what `save_checkpoint` was given; empty for a published
-    file.
+    `layout`: the kind of file and how its weights were packed. `recognized`: the configuration is not written in
+    the file but follows from its keys and shapes. `metadata`: what `save_checkpoint` was given; empty for a
+    published file.
     """
 
     path: Path

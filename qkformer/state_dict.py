@@ -34,7 +34,8 @@ class StateDictFile(NamedTuple):
 def read_state_dict(path: str | Path) -> StateDictFile:
     """Read `.safetensors`, `.pth` or `.pth.tar`; weights may be bare, or wrapped as `model` or `state_dict`.
 
-    The content tells a safetensors file, whatever its name. Pickles are read with `weights_only=True`: whatever else they hold, no code of theirs runs.
+    The content tells a safetensors file, whatever its name. Pickles are read with `weights_only=True`: whatever
+    else they hold, no code of theirs runs.
 
     Raises:
         CheckpointError: not such a file, cut short, without weights, or one that asks for code to be run.
