@@ -1,5 +1,6 @@
 """What the tests share: property tests that run the same examples everywhere, and faults in one clear line."""
 
+import importlib.util
 from contextlib import contextmanager
 
 import hypothesis
@@ -24,3 +25,10 @@ def refuses():
             assert part in message
 
     return refuses
+
+
+@pytest.fixture(scope="session")
+def lava():
+    """Skips where Lava is absent; CI installs it."""
+    if importlib.util.find_spec("lava") is None:
+        pytest.skip('Lava is not installed: uv pip install -e ".[lava]"')

@@ -1,0 +1,47 @@
+"""Random networks emit the same spikes in PyTorch, in the interpreter and in Lava, exactly."""
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from random_networks import examples, side_by_side
+
+import hardware
+from export import to_nir, write_graph
+
+GRAPHS = 500
+LAVA_GRAPHS, NETWORKS_PER_GRAPH = 12, 3
+activity = []  # the mean of every spiking population
+
+
+@settings(max_examples=GRAPHS)
+@given(examples())
+def test_interpreter_equals_pytorch(example):
+    reference = example.reference()
+    activity.extend(spikes.mean() for name, spikes in reference.items() if name != "output")
+    trace = hardware.interpret(to_nir(example.fixed), example.inputs)
+    assert hardware.compare(reference, trace).first_divergence is None
+
+
+def test_populations_were_active():
+    """What the test above is worth: most of its populations neither slept nor fired all the time."""
+    assert len(activity) > 3 * GRAPHS
+    assert np.mean([0 < rate < 1 for rate in activity]) > 0.7
+    assert 0.2 < np.mean(activity) < 0.6
+
+
+@settings(max_examples=40)
+@given(examples())
+def test_graph_from_a_file_equals_pytorch(tmp_path_factory, example):
+    path = tmp_path_factory.mktemp("graph") / "model.nir"
+    write_graph(to_nir(example.fixed), path)
+    trace = hardware.interpret(hardware.read_graph(path), example.inputs)
+    assert hardware.compare(example.reference(), trace).first_divergence is None
+
+
+@settings(max_examples=LAVA_GRAPHS)
+@given(networks=side_by_side(NETWORKS_PER_GRAPH), stock_models=st.booleans())
+def test_lava_equals_pytorch(lava, networks, stock_models):
+    graph, inputs, reference = networks
+    trace = hardware.lava.simulate(graph, inputs, stock_models=stock_models)
+    assert hardware.compare(reference, trace).first_divergence is None
+    assert hardware.compare(reference, hardware.interpret(graph, inputs)).first_divergence is None
