@@ -8,17 +8,19 @@ from typing import Annotated
 
 import torch
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 import hardware
 from export import quantize
 
 from ..checkpoint import load_checkpoint
-from .options import Images, Json, accuracy, load_inputs, write_json
-from .show import certificate_table, console, parity_table, percent, progress, verdict
+from .options import Images, Json, accuracy, check_writable, load_calibration, load_inputs, write_json
+from .show import certificate_table, console, count_kinds, parity_table, percent, progress, verdict
 from .verify import prove
 
 CHECKPOINT = "qkformer-digits"
+DATA = "digits"
 BATCH = 60
 
 Output = Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="Where to write the results.")]
@@ -26,9 +28,10 @@ Output = Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="Whe
 
 def demo(images: Images = 16, output: Output = Path("runs/demo"), json: Json = None) -> None:
     """Quantize the shipped checkpoint, export it, run real images in Lava, and compare every spike."""
+    check_writable(output / "parity.json", json)
     model, config = load_checkpoint(CHECKPOINT)
-    pictures, labels = load_inputs("digits")
-    fixed = quantize(model, pictures)
+    pictures, labels = load_inputs(DATA)
+    fixed = quantize(model, load_calibration(DATA))
     scores = {"float": [], "fixed": []}
     batches = pictures.split(BATCH)
     with progress(f"float and fixed model, {len(pictures)} images") as report, torch.no_grad():
@@ -41,6 +44,7 @@ def demo(images: Images = 16, output: Output = Path("runs/demo"), json: Json = N
 
     plan = hardware.schedule(hardware.flatten(run["graph"]))
     kinds = Counter(type(node).__name__ for node in run["graph"].nodes.values())
+    images = min(images, len(pictures))
     steps = plan.steps(images, config.time_steps)
     processes = hardware.lava.process_count(plan)
     console.print(certificate_table(fixed.certificate))
@@ -51,10 +55,10 @@ def demo(images: Images = 16, output: Output = Path("runs/demo"), json: Json = N
         "accuracy": f"float {percent(held_out['float'])}, fixed {percent(held_out['fixed'])} "
         f"on {len(labels)} held-out digits",
         "certificate": "every layer" if fixed.certificate.certified else "not every layer",
-        "NIR": f"{len(run['graph'].nodes)} nodes: {', '.join(f'{n} {kind}' for kind, n in kinds.most_common())}",
+        "NIR": f"{len(run['graph'].nodes)} nodes: {count_kinds(kinds)}",
         "Lava": f"{processes} processes, {steps} time steps for {images} images streamed back to back, "
         f"{run['seconds']['lava']:.1f} s",
-        "files": f"{output}/ (model.nir, trace-*.npz, parity.json, raster.png)",
+        "files": f"{escape(str(output))}/ (model.nir, trace-*.npz, parity.json, raster.png)",
     }
     summary = Table.grid(padding=(0, 2))
     for name, text in lines.items():

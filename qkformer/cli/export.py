@@ -11,26 +11,22 @@ import typer
 from export import quantize, to_nir, write_graph
 
 from ..checkpoint import load_checkpoint
-from .options import Checkpoint, Data, Json, load_inputs, write_json
-from .show import certificate_table, console
-
-CALIBRATION_IMAGES = 256
+from .options import Checkpoint, Data, Json, check_writable, load_calibration, write_json
+from .show import certificate_table, console, count_kinds, say
 
 Output = Annotated[Path, typer.Option("-o", "--output", metavar="FILE.nir", help="The NIR file to write.")]
 
 
 def export(checkpoint: Checkpoint, output: Output, data: Data = "digits", json: Json = None) -> None:
     """Quantize a checkpoint, print its certificate and write it as a NIR graph."""
+    check_writable(output, json)
     model, _ = load_checkpoint(checkpoint)
-    images, _ = load_inputs(data, CALIBRATION_IMAGES)
-    fixed = quantize(model, images)
+    fixed = quantize(model, load_calibration(data))
     graph = to_nir(fixed)
     write_graph(graph, output)
     kinds = Counter(type(node).__name__ for node in graph.nodes.values())
     console.print(certificate_table(fixed.certificate))
-    console.print(
-        f"{output}: {len(graph.nodes)} nodes ({', '.join(f'{n} {kind}' for kind, n in kinds.most_common())})"
-    )
+    say(f"{output}: {len(graph.nodes)} nodes ({count_kinds(kinds)})")
     write_json(
         json,
         {

@@ -6,71 +6,95 @@ from collections import Counter
 from pathlib import Path
 from typing import Annotated
 
+import nir
 import torch
 import typer
 from rich import box
 from rich.table import Table
 
+import hardware
 from export import ExportError, quantize, to_nir
+from hardware.graph import NEURONS, FlatGraph
 
 from ..checkpoint import find_checkpoint, load_checkpoint, read_metadata
 from ..configs import config_names
-from ..model import create_model
+from ..model import SpikingTransformer, create_model
 from ..neuron import Population
-from .options import Json, write_json
-from .show import console
+from .options import Json, check_writable, write_json
+from .show import console, count_kinds, say
 
 Subject = Annotated[str, typer.Argument(metavar="NAME|CKPT", help="A configuration, or a checkpoint file.")]
 
 
 def info(subject: Subject, json: Json = None) -> None:
     """Configuration, parameters, populations, and what lowers to what."""
+    check_writable(json)
     metadata: dict = {}
     if subject in config_names() and not Path(subject).is_file():
         model = create_model(subject).eval()
     else:
         model, _ = load_checkpoint(subject)
-        metadata = read_metadata(find_checkpoint(subject))
-    config = model.config
+        metadata = dict(read_metadata(find_checkpoint(subject)))
+    config, side = model.config, model.config.image_size
     parameters = sum(p.numel() for p in model.parameters())
     populations = [name for name, module in model.named_modules() if isinstance(module, Population)]
-    side = config.image_size
-    lowering: Counter[str] = Counter()
-    obstacle = None
+    lowering, kinds, obstacle = {}, Counter(), None
     try:
-        frames = (config.time_steps,) if config.events else ()
-        fixed = quantize(model, torch.ones(1, *frames, config.in_channels, side, side))
-        lowering.update(type(node).__name__ for node in to_nir(fixed).nodes.values())
+        graph = lower(model)
+        kinds.update(type(node).__name__ for node in graph.nodes.values())
+        lowering = describe_lowering(hardware.flatten(graph))
     except ExportError as error:
         obstacle = str(error)
 
     facts = Table(box=box.SIMPLE, show_header=False)
-    facts.add_row("configuration", config.name)
-    facts.add_row("input", f"{config.in_channels} x {side} x {side}, {config.time_steps} time steps")
-    facts.add_row("classes", str(config.num_classes))
-    facts.add_row("parameters", f"{parameters:,}")
-    facts.add_row(
-        "attention", " + ".join(f"{s.attention} ({s.depth} of {s.dim}, {s.heads} heads)" for s in config.stages)
-    )
-    facts.add_row(
-        "samples of a batch", "leak into each other (as published)" if config.batch_leak else "run alone"
-    )
-    facts.add_row("spiking populations", str(len(populations)))
-    facts.add_row(
-        "NIR nodes", ", ".join(f"{n} {kind}" for kind, n in lowering.most_common()) or f"none: {obstacle}"
-    )
-    for key, value in metadata.items():
-        facts.add_row(key, str(value))
+    attention = (f"{s.attention} ({s.depth} of {s.dim}, {s.heads} heads)" for s in config.stages)
+    rows = {
+        "configuration": config.name,
+        "input": f"{config.in_channels} x {side} x {side}, {config.time_steps} time steps",
+        "classes": str(config.num_classes),
+        "parameters": f"{parameters:,}",
+        "attention": " + ".join(attention),
+        "samples of a batch": "leak into each other (as published)" if config.batch_leak else "run alone",
+        "spiking populations": str(len(populations)),
+        "NIR nodes": count_kinds(kinds) or f"none: {obstacle}",
+        **{key: str(value) for key, value in metadata.items()},
+    }
+    for name, text in rows.items():
+        facts.add_row(name, text)
     console.print(facts)
-    console.print("populations: " + ", ".join(populations))
+    for name in lowering or populations:
+        say(f"  {name:<28} {' + '.join(lowering.get(name, []))}".rstrip())
     write_json(
         json,
         {
             "config": config.to_dict(),
             "parameters": parameters,
             "populations": populations,
-            "nir_nodes": dict(lowering),
+            "lowering": lowering,
+            "nir_nodes": dict(kinds),
             "not_exportable": obstacle,
             "metadata": metadata,
         },
     )
+
+
+def lower(model: SpikingTransformer) -> nir.NIRGraph:
+    """The graph of a model, whatever its weights; ExportError names the part that has none."""
+    config = model.config
+    frames = (config.time_steps,) if config.events else ()
+    white = torch.ones(1, *frames, config.in_channels, config.image_size, config.image_size)
+    return to_nir(quantize(model, white))
+
+
+def describe_lowering(graph: FlatGraph) -> dict[str, list[str]]:
+    """Population -> the kinds of the nodes between it and the populations that it reads, itself the last."""
+
+    def kinds_before(name: str) -> list[str]:
+        found: list[str] = []
+        for source in graph.sources[name]:
+            if not isinstance(graph.nodes[source], (*NEURONS, nir.Input)):
+                found += [*kinds_before(source), type(graph.nodes[source]).__name__]
+        return found
+
+    ends = graph.names_of(*NEURONS, nir.Output)
+    return {name: [*kinds_before(name), type(graph.nodes[name]).__name__] for name in ends}

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import sys
 import zipfile
+import zlib
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,48 +17,92 @@ import torch
 import typer
 from torch import Tensor
 
-from ..checkpoint import versions
+from .. import checkpoint
 from ..data import DATA_SETS, load_data
 from ..files import write_atomically
+
+CALIBRATION_IMAGES = 256
+
+
+def _at_least_one(images: int) -> int:
+    if images < 1:
+        raise typer.BadParameter(f"{images}; at least 1 is needed")
+    return images
+
 
 DATA_HELP = (
     f"{', '.join(DATA_SETS)} (held-out part), or an .npz with 'images' [N, C, H, W] and perhaps 'labels' [N]."
 )
 Data = Annotated[str, typer.Option(help=DATA_HELP)]
-Images = Annotated[int, typer.Option(min=1, help="How many images, from the first.")]
+Images = Annotated[int, typer.Option(callback=_at_least_one, help="How many images, from the first.")]
 Json = Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Also write what is printed as JSON.")]
 Checkpoint = Annotated[
     str, typer.Argument(metavar="CKPT", help="A checkpoint file, or the name of a shipped one.")
 ]
 
 
-def load_inputs(data: str, count: int | None = None) -> tuple[Tensor, Tensor | None]:
-    """Images [N, ...] and labels [N] (None if the file has none) of a data set or an .npz file.
+def load_inputs(data: str, count: int | None = None, split: str = "test") -> tuple[Tensor, Tensor | None]:
+    """Images [N, ...] and labels [N] (None if the file has none) of a data set's split or an .npz file.
 
-    Raises ValueError for a name or file that is neither.
+    Raises ValueError for a name or file that is neither, and for arrays that are not what they must be.
     """
-    if data in DATA_SETS:
-        images, labels = load_data(data, "test")
-    else:
-        path = Path(data)
-        if path.suffix != ".npz" or not path.is_file():
-            raise ValueError(
-                f"--data is '{data}', which is neither an .npz file nor one of: {', '.join(DATA_SETS)}"
-            )
-        try:
-            with np.load(path, allow_pickle=False) as archive:
-                arrays = {name: archive[name] for name in archive.files}
-        except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-            raise ValueError(f"{path}: not a readable .npz file: {error}") from error
-        if "images" not in arrays:
-            raise ValueError(f"{path}: has {', '.join(arrays) or 'no arrays'}; an array 'images' is needed")
-        if not np.issubdtype(arrays["images"].dtype, np.number):
-            raise ValueError(f"{path}: 'images' is of type {arrays['images'].dtype}; numbers are needed")
-        images = torch.from_numpy(arrays["images"].astype(np.float32))
-        labels = torch.from_numpy(arrays["labels"].astype(np.int64)) if "labels" in arrays else None
-        if labels is not None and labels.shape != images.shape[:1]:
-            raise ValueError(f"{path}: {len(images)} images but labels of shape {list(labels.shape)}")
+    images, labels = load_data(data, split) if data in DATA_SETS else _read_npz(data)
     return images[:count], None if labels is None else labels[:count]
+
+
+def load_calibration(data: str) -> Tensor:
+    """The images that set the scale of the inputs: never a data set's held-out ones."""
+    return load_inputs(data, CALIBRATION_IMAGES, "train")[0]
+
+
+def _read_npz(data: str) -> tuple[Tensor, Tensor | None]:
+    path = Path(data)
+    if path.suffix != ".npz" or not path.is_file():
+        raise ValueError(f"--data is '{data}', which is neither an .npz file nor one of: {', '.join(DATA_SETS)}")
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            arrays = {name: archive[name] for name in archive.files}
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise ValueError(f"{path}: not a readable .npz file: {error}") from error
+    if "images" not in arrays:
+        raise ValueError(f"{path}: has {', '.join(arrays) or 'no arrays'}; an array 'images' is needed")
+    images, labels = arrays["images"], arrays.get("labels")
+    if images.dtype.kind not in "iuf":
+        raise ValueError(f"{path}: 'images' is of type {images.dtype}; integers or floats are needed")
+    if not images.size:
+        raise ValueError(f"{path}: 'images' has shape {list(images.shape)}; at least one image is needed")
+    if labels is not None and (labels.dtype.kind not in "iu" or labels.shape != images.shape[:1]):
+        raise ValueError(
+            f"{path}: 'labels' is {labels.dtype} {list(labels.shape)}; "
+            f"an integer for each of the {len(images)} images is needed"
+        )
+    return (
+        torch.from_numpy(images.astype(np.float32)),
+        None if labels is None else torch.from_numpy(labels.astype(np.int64)),
+    )
+
+
+def check_writable(*files: Path | None) -> None:
+    """Make the folders of files to be written; OSError now, not after minutes, where one cannot be written."""
+    for file in filter(None, files):
+        if file.parent.is_file():
+            raise NotADirectoryError(f"{file.parent}: is a file, not a folder to write {file.name} in")
+        file.parent.mkdir(parents=True, exist_ok=True)
+        if file.is_dir():
+            raise IsADirectoryError(f"{file}: is a folder; give the name of a file")
+        if not os.access(file.parent, os.W_OK):
+            raise PermissionError(f"{file.parent}: this folder cannot be written to; choose another")
+
+
+def versions() -> dict[str, str]:
+    """The versions that results depend on, those of the targets included."""
+    found = checkpoint.versions()
+    for package in ("nir", "lava-nc"):
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "not installed"
+    return found
 
 
 def command_line() -> str:

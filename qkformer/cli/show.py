@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich import box
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
@@ -27,26 +29,37 @@ def progress(what: str) -> Iterator[Callable[[int, int], None]]:
         bar.update(task, completed=finished, total=finished)
 
 
+def say(text: str) -> None:
+    """One line as it is: a path is neither broken nor read as markup."""
+    console.print(text, soft_wrap=True, markup=False, highlight=False)
+
+
+def count_kinds(kinds: Counter[str]) -> str:
+    """How many of which: 18 Conv2d, 16 LIF."""
+    return ", ".join(f"{number} {kind}" for kind, number in kinds.most_common())
+
+
 def percent(share: float | None) -> str:
     """0.98333 -> 98.33 %."""
     return "unknown" if share is None else f"{100 * share:.2f} %"
 
 
-def _table(title: str, first: str, *columns: str) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left", padding=(0, 1, 0, 0))
-    table.add_column(first, no_wrap=True)
+def table(title: str, first: str, *columns: str) -> Table:
+    """A table of numbers under one column of names."""
+    empty = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left", padding=(0, 1, 0, 0))
+    empty.add_column(first, no_wrap=True)
     for column in columns:
-        table.add_column(column, justify="right")
-    return table
+        empty.add_column(column, justify="right")
+    return empty
 
 
 def certificate_table(certificate: Certificate) -> Table:
     """Bounds of every weighted layer against their limits."""
     title = "Certificate: how far any input at all can take a sum or membrane"
-    table = _table(title, "layer", "weights", "biases", "threshold", "bound", "of limit")
+    rows = table(title, "layer", "weights", "biases", "threshold", "bound", "of limit")
     for layer in certificate:
         bound = max(layer.sum_bound, layer.membrane_bound or 0)
-        table.add_row(
+        rows.add_row(
             layer.name,
             f"±{layer.largest_weight}",
             f"±{layer.largest_bias:,}",
@@ -54,19 +67,19 @@ def certificate_table(certificate: Certificate) -> Table:
             f"{bound:,}",
             f"{100 * bound / layer.limit:.1f} %" if layer.certified else "over: checked as it runs",
         )
-    return table
+    return rows
 
 
 def parity_table(report: ParityReport) -> Table:
     """Neurons, spikes, firing rate and mismatches of every population."""
     title = "Spikes of every population; how many differ from PyTorch's in"
-    table = _table(title, "population", "neurons", "spikes", "rate", *report.targets)
+    rows = table(title, "population", "neurons", "spikes", "rate", *report.targets)
     for index, population in enumerate(report.populations):
         name, neurons, spikes = population.name, population.neurons, population.spikes
         differs = [t.populations[index].mismatches for t in report.targets.values()]
         rate = f"{population.firing_rate:.3f}" if name != "output" else "counts"
-        table.add_row(name, f"{neurons:,}", f"{spikes:,}", rate, *(f"{d:,}" for d in differs))
-    return table
+        rows.add_row(name, f"{neurons:,}", f"{spikes:,}", rate, *(f"{d:,}" for d in differs))
+    return rows
 
 
 def verdict(report: ParityReport) -> str:
@@ -74,5 +87,5 @@ def verdict(report: ParityReport) -> str:
     colour = "red" if report.mismatches else "green"
     line = f"[bold {colour}]{report.mismatches:,} of {report.compared:,} spikes differ[/]"
     if report.first_divergence:
-        line += f"\nfirst: {report.first_divergence}"
+        line += f"\nfirst: {escape(str(report.first_divergence))}"
     return line

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from enum import Enum
 from pathlib import Path
 from typing import Annotated
 
@@ -11,22 +10,16 @@ import torch
 import typer
 
 import hardware
+from export import check_targets
 
-from .options import Data, Images, Json, accuracy, load_inputs, write_json
-from .show import console, percent, progress
-
-
-class Backend(str, Enum):
-    """Where a graph can be run."""
-
-    interpreter = "interpreter"
-    lava = "lava"
+from .options import Data, Images, Json, accuracy, check_writable, load_inputs, write_json
+from .show import percent, progress, say
 
 
 def simulate(
     graph: Annotated[Path, typer.Argument(metavar="MODEL.nir", help="A NIR file.")],
     output: Annotated[Path, typer.Option("-o", "--output", metavar="TRACE.npz", help="The trace to write.")],
-    backend: Annotated[Backend, typer.Option(help="Where to run it.")] = Backend.interpreter,
+    backend: Annotated[str, typer.Option(help="Where to run it: interpreter or lava.")] = "interpreter",
     data: Data = "digits",
     images: Images = 8,
     stock_models: Annotated[
@@ -35,13 +28,15 @@ def simulate(
     json: Json = None,
 ) -> None:
     """Run a NIR graph on images and write every population's spikes."""
+    check_targets([backend])
+    check_writable(output, json)
     network = hardware.read_graph(graph)
     encoding = hardware.encoding_of(network)
     pictures, labels = load_inputs(data, images)
     inputs = encoding.encode(pictures)
     start = time.perf_counter()
-    with progress(f"{backend.value}, {len(pictures)} images") as report:
-        if backend is Backend.lava:
+    with progress(f"{backend}, {len(pictures)} images") as report:
+        if backend == "lava":
             trace = hardware.lava.simulate(network, inputs, stock_models=stock_models, progress=report)
         else:
             trace = hardware.interpret(network, inputs, progress=report)
@@ -49,14 +44,12 @@ def simulate(
     trace.save(output)
     correct = accuracy(torch.from_numpy(encoding.logits(trace["output"])), labels)
     spikes = sum(int((values != 0).sum()) for values in trace.values())
-    console.print(
-        f"{output}: {len(trace)} populations, {spikes:,} spikes, accuracy {percent(correct)}, {seconds:.1f} s"
-    )
+    say(f"{output}: {len(trace)} populations, {spikes:,} spikes, accuracy {percent(correct)}, {seconds:.1f} s")
     write_json(
         json,
         {
             "trace": str(output),
-            "backend": backend.value,
+            "backend": backend,
             "images": len(pictures),
             "populations": len(trace),
             "spikes": spikes,

@@ -14,11 +14,23 @@ from torch import Tensor
 import hardware
 from export import FixedModel, check_targets, quantize, reference_trace, run_targets, to_nir, write_graph
 
-from ..checkpoint import load_checkpoint, versions
+from ..checkpoint import load_checkpoint
 from ..files import write_atomically
 from ..model import SpikingTransformer
-from .options import Checkpoint, Data, Images, Json, accuracy, command_line, load_inputs, write_json
-from .show import console, parity_table, progress, verdict
+from .options import (
+    Checkpoint,
+    Data,
+    Images,
+    Json,
+    accuracy,
+    check_writable,
+    command_line,
+    load_calibration,
+    load_inputs,
+    versions,
+    write_json,
+)
+from .show import console, parity_table, percent, progress, say, verdict
 
 REFERENCE = "torch"
 RASTER_POPULATIONS = 6
@@ -39,17 +51,20 @@ def verify(
     json: Json = None,
 ) -> None:
     """Compare every spike; exit status 1 if one differs."""
-    targets = [target for target in against.split(",") if target != REFERENCE]
+    targets = [target.strip() for target in against.split(",")]
+    targets = [target for target in targets if target != REFERENCE]
     check_targets(targets)
+    check_writable(report / "parity.json", json)
     model, _ = load_checkpoint(checkpoint)
-    pictures, labels = load_inputs(data)
-    fixed = quantize(model, pictures)
-    result, _ = prove(
-        model, fixed, pictures[:images], None if labels is None else labels[:images], targets, report
-    )
+    pictures, labels = load_inputs(data, images)
+    fixed = quantize(model, load_calibration(data))
+    result, _ = prove(model, fixed, pictures, labels, targets, report)
     console.print(parity_table(result))
+    if result.accuracy:
+        scores = ", ".join(f"{name} {percent(share)}" for name, share in result.accuracy.items())
+        say(f"accuracy on {len(pictures)} images: {scores}")
+    say(f"report: {report / 'parity.json'}")
     console.print(verdict(result))
-    console.print(f"report: {report / 'parity.json'}")
     write_json(json, result.to_dict())
     if result.mismatches:
         raise typer.Exit(1)
@@ -65,7 +80,7 @@ def prove(
 ) -> tuple[hardware.ParityReport, dict[str, Any]]:
     """Export, read back, run on every target, compare, and write all of it to a folder.
 
-    Returns the report and figures of the run: NIR nodes, Lava processes and time steps, seconds of each target.
+    Returns the report, the graph that was read back, and the seconds that each target took.
     """
     write_graph(to_nir(fixed), folder / "model.nir")
     graph = hardware.read_graph(folder / "model.nir")
