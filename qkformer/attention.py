@@ -31,6 +31,7 @@ class Attention(Layered):
     def __init__(self, config: Config, stage: StageConfig, inputs: str, batch_leak: bool = False):
         super().__init__(config)
         self.heads = stage.heads
+        self.inputs = inputs
         kind = config.attention_layer
         for name in inputs:
             self.add_layer(name, stage.dim, stage.dim, kind=kind, bias=kind == "linear")
@@ -40,13 +41,14 @@ class Attention(Layered):
         if self.pre_activation:
             self.add_neuron("proj_lif", batch_leak=batch_leak)
 
-    def attend(self, x: Tensor) -> Tensor:
-        """All before the projection: spikes [T, B, C, H, W] -> spikes [T, B, C, H, W]."""
+    def mix(self, *inputs: Tensor) -> Tensor:
+        """The attention proper: spikes q, k (and v) [T, B, C, H, W] -> spikes [T, B, C, H, W]."""
         raise NotImplementedError
 
     def forward(self, x: Tensor) -> Tensor:
         """Spikes or counts [T, B, C, H, W] -> spikes (pre-activation: currents -> currents) [T, B, C, H, W]."""
-        return self.run("proj", self.attend(self.proj_lif(x) if self.pre_activation else x))
+        spikes = self.proj_lif(x) if self.pre_activation else x
+        return self.run("proj", self.mix(*(self.run(name, spikes) for name in self.inputs)))
 
 
 class QKAttention(Attention):
@@ -60,10 +62,9 @@ class QKAttention(Attention):
         """The sum of query spikes that drives attn_lif."""
         raise NotImplementedError
 
-    def attend(self, x: Tensor) -> Tensor:
-        """Keys [T, B, C, H, W] that pass the mask."""
-        attention = self.attn_lif(self.pooled_queries(self.run("q", x)))
-        return self.mask(attention, self.run("k", x))
+    def mix(self, q: Tensor, k: Tensor) -> Tensor:
+        """The keys that pass the mask, [T, B, C, H, W]."""
+        return self.mask(self.attn_lif(self.pooled_queries(q)), k)
 
 
 class TokenAttention(QKAttention):
@@ -102,12 +103,12 @@ class SelfAttention(Attention):
         # Spikformer's code keeps samples apart; only QKFormer's leaks.
         super().__init__(config, stage, "qkv", batch_leak=config.batch_leak and config.family == "qkformer")
 
-    def attend(self, x: Tensor) -> Tensor:
-        """Spikes of attn_lif [T, B, C, H, W]."""
+    def mix(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        """The spikes of attn_lif, [T, B, C, H, W]."""
         # [T, B, heads, channels of a head, tokens]
-        q, k, v = (self.run(name, x).flatten(3).unflatten(2, (self.heads, -1)) for name in "qkv")
-        mixed = (v @ k.transpose(-1, -2)) @ q
-        return self.attn_lif(mixed.reshape(x.shape) * self.config.attention_scale)
+        queries, keys, values = (x.flatten(3).unflatten(2, (self.heads, -1)) for x in (q, k, v))
+        mixed = (values @ keys.transpose(-1, -2)) @ queries
+        return self.attn_lif(mixed.reshape(q.shape) * self.config.attention_scale)
 
 
 ATTENTIONS: dict[str, type[Attention]] = {
