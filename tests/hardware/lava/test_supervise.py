@@ -2,9 +2,11 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -117,6 +119,9 @@ class Simulation:
     def segments(self):
         return list(Path("/dev/shm").glob(f"{self.messages['folder']}-*"))
 
+    def folder(self):
+        return Path(tempfile.gettempdir(), self.messages["folder"])
+
 
 def _temporary(process):
     try:
@@ -133,6 +138,7 @@ def simulation(tmp_path, monkeypatch):
     assert time.monotonic() - simulation.fault < LIMIT
     assert simulation.processes() == []
     assert simulation.segments() == []
+    assert not simulation.folder().exists()
 
 
 def test_messages_arrive_and_nothing_stays(simulation):
@@ -226,6 +232,7 @@ def test_caller_is_killed(simulation):
     while simulation.processes() or simulation.segments():
         assert time.monotonic() - simulation.fault < LIMIT
         time.sleep(0.1)
+    shutil.rmtree(simulation.folder())  # all that stays
 
 
 def test_other_systems(monkeypatch):
