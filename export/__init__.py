@@ -2,9 +2,11 @@
 
 from .certificate import Certificate, LayerCertificate
 from .check import check_targets, reference_trace, run_targets, verify
+from .errors import ExportError
 from .fixed_model import FixedModel
-from .quantize import ExportError, quantize
-from .to_nir import to_nir, write_graph
+from .quantize import quantize
+from .to_nir import count_gates, to_nir
+from .write_graph import write_graph
 
 __all__ = [
     "Certificate",
@@ -12,6 +14,7 @@ __all__ = [
     "FixedModel",
     "LayerCertificate",
     "check_targets",
+    "count_gates",
     "quantize",
     "reference_trace",
     "run_targets",

@@ -80,9 +80,7 @@ class FixedLIF(Population):
     def _check(self, what: str, values: Tensor) -> None:
         worst = values.abs().max().item() if values.numel() else 0
         if worst >= SUM_LIMIT:
-            raise RangeError(
-                f"{self.name}: {what} reaches {worst:g}, the limit is {SUM_LIMIT}; use smaller weights"
-            )
+            raise RangeError(f"{self.name}: {what} reaches {worst:g}, the limit is {SUM_LIMIT}; use smaller weights")
 
     def extra_repr(self) -> str:
         """The constants, for `print(fixed)`."""
@@ -114,6 +112,38 @@ class Mask(Population):
     def forward(self, attention: Tensor, keys: Tensor) -> Tensor:
         """attention x keys, [T, B, C, H, W]."""
         return (keys.unflatten(2, (attention.shape[2], -1)) * attention.unsqueeze(3)).flatten(2, 3)
+
+
+class SelfAttentionProduct(nn.Module):
+    """scale * Q K^T V over the tokens of each head, from spikes: three times [T, B, C, H, W] -> [T, B, C, H, W].
+
+    A whole number of at most scale * tokens * C / heads, in whatever order it is summed.
+    """
+
+    def __init__(self, heads: int, scale: int):
+        super().__init__()
+        self.heads, self.scale = heads, scale
+
+    def forward(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+        """K^T V first: its size does not grow with the tokens."""
+        q, k, v = (x.flatten(3).unflatten(2, (self.heads, -1)) for x in (query, key, value))
+        return (((v @ k.transpose(-1, -2)) @ q).round() * self.scale).reshape(query.shape)
+
+
+class CurrentPool(nn.Module):
+    """Max-pool of currents, padding never wins: [T, B, C, H, W] -> [T, B, C, H', W'].
+
+    low, high: what the currents cannot leave, from the certificate of the convolution before.
+    """
+
+    def __init__(self, kernel: int, stride: int, padding: int, low: int, high: int):
+        super().__init__()
+        self.kernel, self.stride, self.padding = kernel, stride, padding
+        self.low, self.high = low, high
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The largest current of each window."""
+        return F.max_pool2d(x.flatten(0, 1), self.kernel, self.stride, self.padding).unflatten(0, x.shape[:2])
 
 
 class SpikePool(Population):

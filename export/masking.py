@@ -5,17 +5,20 @@ A Threshold fires iff its sum is greater (strict) than a half-integer, so no com
 
     OR  of n spikes    sum > 0.5
     AND of n spikes    sum > n - 0.5      additive masking: Q-K attention is AND(attention, key)
+    digit e of a sum   sum - larger digits > 2^e - 0.5
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 
 import nir
 import numpy as np
 
 Shape = tuple[int, ...]
+
+LARGEST_POWER = 13  # a weight's mantissa has 7 bits and a sign, its exponent goes to 7: 2^14 does not fit any more
 
 
 @dataclass
@@ -24,6 +27,14 @@ class GraphBuilder:
 
     nodes: dict[str, nir.NIRNode] = field(default_factory=dict)
     edges: list[tuple[str, str]] = field(default_factory=list)
+    built: dict[tuple, nir.NIRGraph] = field(default_factory=dict)
+
+    def nested(self, build: Callable[..., nir.NIRGraph], *arguments: Hashable) -> nir.NIRGraph:
+        """A nested graph; equal ones share their arrays."""
+        key = (build, *arguments)
+        if key not in self.built:
+            self.built[key] = build(*arguments)
+        return self.built[key]
 
     def add(self, name: str, node: nir.NIRNode, *sources: str) -> str:
         """Add a node that reads the sum of its sources; returns its name."""
@@ -34,7 +45,36 @@ class GraphBuilder:
 
 def threshold_gate(graph: GraphBuilder, name: str, shape: Shape, minimum: int, *sources: str) -> str:
     """1 where the sum of the sources is at least `minimum`: OR for 1, AND for the number of sources."""
-    return graph.add(name, nir.Threshold(np.full(shape, minimum - 0.5, np.float32)), *sources)
+    return graph.add(name, nir.Threshold(everywhere(minimum - 0.5, shape)), *sources)
+
+
+def everywhere(value: float, shape: Shape) -> np.ndarray:
+    """A constant array that takes no memory; gate graphs hold millions of equal parameters."""
+    return np.broadcast_to(np.float32(value), shape)
+
+
+def weighted(graph: GraphBuilder, name: str, shape: Shape, exponent: int, sign: int, source: str) -> list[str]:
+    """Nodes whose sum is sign * 2^exponent times the source: one Scale, or several where a weight cannot hold it."""
+    power = min(exponent, LARGEST_POWER)
+    return [
+        graph.add(f"{name}.{part}" if part else name, nir.Scale(everywhere(sign * 2.0**power, shape)), source)
+        for part in range(2 ** (exponent - power))
+    ]
+
+
+def bit_planes(graph: GraphBuilder, name: str, shape: Shape, bits: int, *sources: str) -> list[tuple[int, str]]:
+    """The binary digits of max(0, sum of the sources), which must be below 2^bits: (exponent, gate), largest first.
+
+    Digit e is 1 iff what the larger digits leave is at least 2^e. A negative sum has no digit set.
+    """
+    digits: list[tuple[int, str]] = []
+    taken: list[str] = []
+    for exponent in reversed(range(bits)):
+        digit = threshold_gate(graph, f"{name}.bit{exponent}", shape, 2**exponent, *sources, *taken)
+        digits.append((exponent, digit))
+        if exponent:
+            taken += weighted(graph, f"{name}.less{exponent}", shape, exponent, -1, digit)
+    return digits
 
 
 def one_by_one(weight: np.ndarray, size: tuple[int, int]) -> nir.Conv2d:
@@ -60,9 +100,7 @@ def token_sum(graph: GraphBuilder, name: str, shape: Shape, *sources: str) -> st
 
     NIR has no broadcast; kernel 2H - 1 with padding H - 1 and stride 1 needs none.
     """
-    return graph.add(
-        name, window_sum([2 * n - 1 for n in shape[1:]], [1, 1], [n - 1 for n in shape[1:]]), *sources
-    )
+    return graph.add(name, window_sum([2 * n - 1 for n in shape[1:]], [1, 1], [n - 1 for n in shape[1:]]), *sources)
 
 
 def window_sum(kernel: Sequence[int], stride: Sequence[int], padding: Sequence[int]) -> nir.SumPool2d:

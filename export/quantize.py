@@ -13,14 +13,22 @@ from qkformer.attention import ChannelAttention, SelfAttention
 from qkformer.layers import POOL_KERNEL, POOL_PADDING, POOL_STRIDE, Layer, Layered
 
 from .certificate import Certificate, LayerCertificate
-from .fixed_layers import FixedConv, FixedLIF, Gate, GroupSum, Mask, Readout, SpikePool, TokenSum
+from .errors import ExportError
+from .fixed_layers import (
+    CurrentPool,
+    FixedConv,
+    FixedLIF,
+    Gate,
+    GroupSum,
+    Mask,
+    Readout,
+    SelfAttentionProduct,
+    SpikePool,
+    TokenSum,
+)
 from .fixed_model import INPUT, OUTPUT, FixedModel
 from .fold_batchnorm import fold
-from .quantize_layer import FixedNeuron, quantize_head, quantize_layer
-
-
-class ExportError(ValueError):
-    """A model that cannot be quantized or lowered; the message names the module and what is wrong with it."""
+from .quantize_layer import FixedNeuron, quantize_attention, quantize_head, quantize_layer
 
 
 def quantize(model: SpikingTransformer, calibration: Tensor) -> FixedModel:
@@ -28,8 +36,8 @@ def quantize(model: SpikingTransformer, calibration: Tensor) -> FixedModel:
 
     calibration: images [B, C, H, W], whose largest magnitude sets the scale of the int8 inputs; event counts
     [B, T, C, H, W] keep a scale of 1. The float model is left as it is.
-    Raises ExportError for a part that has no integer form (a max-pool of currents, self-attention, a
-    pre-activation residual), for NaN or infinite weights, and for a calibration that is empty or all zeros.
+    Raises ExportError for a part that has no integer form (a pre-activation residual, samples that leak into each
+    other), for NaN or infinite weights, and for a calibration that is empty or all zeros.
     """
     return _Quantizer(model, calibration).run()
 
@@ -40,9 +48,7 @@ class _Quantizer:
     def __init__(self, model: SpikingTransformer, calibration: Tensor):
         config = model.config
         if config.residual != "activation-before-addition":
-            raise ExportError(
-                f"{config.name}: a {config.residual} residual adds currents, which do not go over edges"
-            )
+            raise ExportError(f"{config.name}: a {config.residual} residual adds currents, which do not go over edges")
         if config.batch_leak:
             raise ExportError(f"{config.name}: batch_leak lets samples leak into each other; create it with False")
         self.model, self.config = model, config
@@ -55,10 +61,14 @@ class _Quantizer:
         )
         self.fixed = FixedModel(encoding)
         self.certificates: list[LayerCertificate] = []
+        self.tokens = 0  # of the stage under way
 
     def run(self) -> FixedModel:
-        stream = [INPUT]
+        stream, stride = [INPUT], 1
+        _, height, width = self.fixed.encoding.input_shape
         for stage in self.model.stages():
+            stride *= stage.embed.embed.stride
+            self.tokens = (height // stride) * (width // stride)
             stream = self._patch_embed(stage.embed_path, stage.embed, stream)
             for number, block in enumerate(stage.blocks):
                 path = f"{stage.blocks_path}.{number}"
@@ -82,7 +92,7 @@ class _Quantizer:
 
     def _attention(self, path: str, attention: Layered, stream: list[str]) -> str:
         if isinstance(attention, SelfAttention):
-            raise ExportError(f"{path}: spiking self-attention has no integer form yet; use Q-K attention")
+            return self._self_attention(path, attention, stream)
         queries = self._layer(path, attention.layer("q"), stream)
         keys = self._layer(path, attention.layer("k"), stream)
         total = TokenSum() if isinstance(attention, ChannelAttention) else GroupSum(attention.heads)
@@ -91,13 +101,27 @@ class _Quantizer:
         masked = self.fixed.add(f"{path}.mask", Mask(), gate, keys)
         return self._layer(path, attention.layer("proj"), [masked])
 
+    def _self_attention(self, path: str, attention: SelfAttention, stream: list[str]) -> str:
+        spikes = [self._layer(path, attention.layer(name), stream) for name in "qkv"]
+        product, population = f"{path}.attn_product", f"{path}.attn_lif"
+        channels = attention.layer("v").conv.weight.shape[0]
+        quantized = quantize_attention(
+            product,
+            population,
+            attention.attn_lif,
+            self.config.attention_scale,
+            self.tokens * channels // attention.heads,
+            self.config.time_steps,
+        )
+        self.certificates.append(quantized.certificate)
+        self.fixed.add(product, SelfAttentionProduct(attention.heads, quantized.factor), *spikes)
+        self.fixed.add(population, FixedLIF(quantized.neuron.decay, quantized.neuron.threshold, population), product)
+        return self._layer(path, attention.layer("proj"), [population])
+
     def _layer(self, path: str, layer: Layer, stream: list[str]) -> str:
         """Convolution, neuron and max-pool; returns the population that comes out."""
         conv_name, population = f"{path}.{layer.conv_path}", f"{path}.{layer.lif_path}"
-        if layer.pool is not None and not layer.pool_after_lif:
-            raise ExportError(
-                f"{path}.{layer.pool_path}: a max-pool of currents has no integer form yet; pool spikes"
-            )
+        pools_currents = layer.pool is not None and not layer.pool_after_lif
         from_input = stream == [INPUT]
         try:
             quantized = quantize_layer(
@@ -108,33 +132,35 @@ class _Quantizer:
                 input_range=(-INPUT_LIMIT, INPUT_LIMIT) if from_input else (0, len(stream)),
                 input_scale=self.fixed.encoding.input_scale if from_input else 1.0,
                 time_steps=self.config.time_steps,
+                compared=pools_currents,
             )
         except ValueError as error:
             raise ExportError(f"{conv_name}: {error}") from error
         self.certificates.append(quantized.certificate)
-        stride, padding = (
-            getattr(layer.conv, field, default) for field, default in (("stride", 1), ("padding", 0))
-        )
+        stride, padding = (getattr(layer.conv, field, default) for field, default in (("stride", 1), ("padding", 0)))
         conv = FixedConv(quantized.weight, quantized.bias, _pair(stride), _pair(padding))
         self.fixed.add(conv_name, conv, stream)
+        current = conv_name
+        if pools_currents:
+            window = (POOL_KERNEL, POOL_STRIDE, POOL_PADDING)
+            pool = CurrentPool(*window, quantized.low, quantized.high)
+            current = self.fixed.add(f"{path}.{layer.pool_path}", pool, conv_name)
         lif = FixedLIF(quantized.neuron.decay, quantized.neuron.threshold, population)
-        self.fixed.add(population, lif, conv_name)
-        if layer.pool is None:
+        self.fixed.add(population, lif, current)
+        if layer.pool is None or pools_currents:
             return population
         pool = SpikePool(_pair(POOL_KERNEL), _pair(POOL_STRIDE), _pair(POOL_PADDING))
         return self.fixed.add(f"{path}.{layer.pool_path}", pool, population)
 
     def _head(self, stream: list[str]) -> None:
         head = self.model.head
-        _, height, width = self.fixed.encoding.input_shape
-        tokens = (height // self.config.stride) * (width // self.config.stride)
         try:
-            weight, bias, certificate = quantize_head("head", head.weight, head.bias, tokens, (0, len(stream)))
+            weight, bias, certificate = quantize_head("head", head.weight, head.bias, self.tokens, (0, len(stream)))
         except ValueError as error:
             raise ExportError(f"head: {error}") from error
         self.certificates.append(certificate)
         self.fixed.add(OUTPUT, Readout(weight, bias), stream)
-        logit_scale = certificate.scale / (tokens * self.config.time_steps)
+        logit_scale = certificate.scale / (self.tokens * self.config.time_steps)
         self.fixed.encoding = replace(self.fixed.encoding, logit_scale=logit_scale)
 
 
@@ -152,9 +178,7 @@ def attention_neuron(name: str, neuron: Neuron) -> Gate | FixedLIF:
 def _input_scale(name: str, calibration: Tensor) -> float:
     largest = calibration.abs().max().item() if calibration.numel() else 0.0
     if not 0 < largest < float("inf"):
-        raise ExportError(
-            f"{name}: the largest magnitude of the calibration images is {largest}; give real images"
-        )
+        raise ExportError(f"{name}: the largest magnitude of the calibration images is {largest}; give real images")
     return largest / INPUT_LIMIT
 
 

@@ -29,6 +29,7 @@ WEIGHT_MAX = 127
 BIAS_STEP_MAX = 1 << (BIAS_EXPONENT_RANGE[1] - FRACTION_BITS)
 BIAS_MAX = BIAS_MANTISSA_RANGE[1] * BIAS_STEP_MAX
 COARSEST_WEIGHT_MAX = 31  # coarser weights cost accuracy: such a layer is checked as it runs instead
+ATTENTION_EXPONENT_MAX = 5
 
 
 @dataclass(frozen=True)
@@ -48,10 +49,21 @@ class FixedNeuron:
 
 @dataclass(frozen=True)
 class QuantizedLayer:
-    """int8 weight [C_out, C_in, height, width], int32 bias [C_out], what 1 is worth, and the neuron."""
+    """int8 weight [C_out, C_in, height, width], int32 bias [C_out], the neuron; least and largest W x + b."""
 
     weight: Tensor
     bias: Tensor
+    neuron: FixedNeuron
+    certificate: LayerCertificate
+    low: int
+    high: int
+
+
+@dataclass(frozen=True)
+class QuantizedAttention:
+    """The power of two on the product of self-attention, and the neuron that reads it."""
+
+    factor: int
     neuron: FixedNeuron
     certificate: LayerCertificate
 
@@ -66,13 +78,16 @@ def quantize_layer(
     input_range: tuple[int, int],
     input_scale: float,
     time_steps: int,
+    compared: bool = False,
 ) -> QuantizedLayer:
     """The finest scale at which the layer fits Loihi's formats and is certified not to overflow.
 
     weight, bias: folded, float64. input_range: least and largest value that can arrive at a synapse;
     input_scale: what an input of 1 is worth. If only weights coarser than 31 levels a side could be certified,
-    the layer keeps its finest scale and its certificate says that it is not certified.
+    the layer keeps its finest scale and its certificate says that it is not certified. compared: the currents are
+    subtracted from each other (a max-pool), so the limit is half as high, and always kept.
     """
+    limit = SUM_LIMIT // 2 if compared else SUM_LIMIT
     weight = weight * input_scale
     finest = max(
         weight.abs().max().item() / WEIGHT_MAX,
@@ -81,15 +96,36 @@ def quantize_layer(
     )
     scale, first = finest, None
     while True:
-        layer = _at_scale(name, population, weight, bias, neuron, scale, input_range, time_steps)
+        layer = _at_scale(name, population, weight, bias, neuron, scale, input_range, time_steps, limit)
         first = first or layer
         certificate = layer.certificate
         if certificate.certified:
             return layer
         excess = max(certificate.sum_bound, certificate.membrane_bound) / certificate.limit
         scale *= max(excess, 1.001)
-        if weight.abs().max().item() / scale < COARSEST_WEIGHT_MAX:
+        if weight.abs().max().item() / scale < COARSEST_WEIGHT_MAX and not compared:
             return first
+
+
+def quantize_attention(
+    name: str, population: str, neuron: Neuron, attention_scale: float, largest: int, time_steps: int
+) -> QuantizedAttention:
+    """Self-attention's integer S = Q K^T V (at most `largest`) times 2^k, and its neuron in those units.
+
+    With tau = 2 and k = T - 1 every membrane is a whole number and the neuron equals the float one exactly; k is at
+    most 5, and less if the certificate asks for it. attention_scale: the factor on S in the float model.
+    """
+    for exponent in range(min(time_steps - 1, ATTENTION_EXPONENT_MAX), -1, -1):
+        fixed = FixedNeuron.of(neuron, attention_scale / 2**exponent)
+        bound = largest << exponent
+        membrane = _membrane_bound(0, bound, fixed, time_steps)
+        scale = attention_scale / 2**exponent
+        certificate = LayerCertificate(
+            name, population, scale, 1 << exponent, 0, fixed.threshold, bound, membrane, SUM_LIMIT
+        )
+        if certificate.certified:
+            break
+    return QuantizedAttention(1 << exponent, fixed, certificate)
 
 
 def quantize_head(name: str, weight: Tensor, bias: Tensor, tokens: int, input_range: tuple[int, int]):
@@ -119,7 +155,7 @@ def quantize_head(name: str, weight: Tensor, bias: Tensor, tokens: int, input_ra
     return fixed_weight, fixed_bias, certificate
 
 
-def _at_scale(name, population, weight, bias, neuron, scale, input_range, time_steps) -> QuantizedLayer:
+def _at_scale(name, population, weight, bias, neuron, scale, input_range, time_steps, limit) -> QuantizedLayer:
     fixed_weight = (weight / scale).round().clamp(-WEIGHT_MAX, WEIGHT_MAX)
     step = 1 if bias.abs().max().item() / scale <= BIAS_MANTISSA_RANGE[1] else BIAS_STEP_MAX
     fixed_bias = ((bias / scale / step).round() * step).clamp(-BIAS_MAX, BIAS_MAX)
@@ -134,9 +170,9 @@ def _at_scale(name, population, weight, bias, neuron, scale, input_range, time_s
         threshold=fixed_neuron.threshold,
         sum_bound=sum_bound,
         membrane_bound=_membrane_bound(low, high, fixed_neuron, time_steps),
-        limit=SUM_LIMIT,
+        limit=limit,
     )
-    return QuantizedLayer(fixed_weight, fixed_bias, fixed_neuron, certificate)
+    return QuantizedLayer(fixed_weight, fixed_bias, fixed_neuron, certificate, low, high)
 
 
 def _sum_bound(weight: Tensor, bias: Tensor, input_range: tuple[int, int]) -> tuple[int, int, int]:

@@ -2,31 +2,49 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import nir
 import numpy as np
 
-from hardware.files import write_atomically
 from hardware.fixed_point import DECAY_UNITY
 from hardware.neuron import TIME_STEP
 
-from . import masking
-from .fixed_layers import FixedConv, FixedLIF, Gate, GroupSum, Mask, Readout, SpikePool, TokenSum
+from . import current_pool, masking, self_attention
+from .errors import ExportError
+from .fixed_layers import (
+    CurrentPool,
+    FixedConv,
+    FixedLIF,
+    Gate,
+    GroupSum,
+    Mask,
+    Readout,
+    SelfAttentionProduct,
+    SpikePool,
+    TokenSum,
+)
 from .fixed_model import INPUT, OUTPUT, FixedModel, Node
 from .masking import GraphBuilder, Shape
 
+LARGE = 100_000_000  # gates
 THRESHOLD_OFFSET = 2.0**-7  # half of the membrane's resolution: > and >= agree
 
 
-def to_nir(fixed: FixedModel) -> nir.NIRGraph:
+def to_nir(fixed: FixedModel, *, allow_large: bool = False) -> nir.NIRGraph:
     """The NIR graph of a fixed model, type-checked.
 
     Input [C, H, W] takes what `fixed.encode` gives at one time step; Output "output" gives the head's sums at one
     time step. The metadata says how to encode images and read logits; none of it is needed to execute the graph.
-    Raises TypeError for a module of a fixed model that has no lowering.
+    Self-attention and max-pools of currents become nested graphs of gates. Above 100 million gates the graph is
+    only built with allow_large.
+    Raises TypeError for a module of a fixed model that has no lowering, ExportError for a graph that is too large.
     """
     shapes = fixed.shapes()
+    gates = sum(count_gates(fixed, shapes).values())
+    if gates > LARGE and not allow_large:
+        raise ExportError(
+            f"{fixed.encoding.name}: self-attention and max-pools take {gates / 1e6:,.0f} million gates, more than "
+            f"{LARGE / 1e6:,.0f} million; shrink the input, or build it all the same with allow_large (--allow-large)"
+        )
     graph = GraphBuilder()
     graph.add(INPUT, nir.Input({"input": np.array(shapes[INPUT])}))
     for node in fixed.nodes:
@@ -40,9 +58,17 @@ def to_nir(fixed: FixedModel) -> nir.NIRGraph:
     return nir.NIRGraph(graph.nodes, graph.edges, metadata=fixed.encoding.to_metadata())
 
 
-def write_graph(graph: nir.NIRGraph, path: str | Path) -> None:
-    """`nir.write`, whole or not at all."""
-    write_atomically(path, lambda temporary: nir.write(temporary, graph))
+def count_gates(fixed: FixedModel, shapes: dict[str, Shape] | None = None) -> dict[str, int]:
+    """Threshold neurons in the nested graph of each self-attention and each max-pool of currents."""
+    shapes = shapes or fixed.shapes()
+    gates = {}
+    for node in fixed.nodes:
+        module, source = fixed.get_submodule(node.name), shapes[node.arguments[0][0]]
+        if isinstance(module, SelfAttentionProduct):
+            gates[node.name] = self_attention.gate_count(source, module.heads)
+        elif isinstance(module, CurrentPool):
+            gates[node.name] = current_pool.gate_count(source, _window(module), module.low, module.high)
+    return gates
 
 
 def _conv(graph: GraphBuilder, node: Node, module: FixedConv, shapes: dict[str, Shape]) -> None:
@@ -57,7 +83,7 @@ def _lif(graph: GraphBuilder, node: Node, module: FixedLIF, shapes: dict[str, Sh
     """V <- V (1 - 1/tau) + I: in NIR's terms a membrane of time constant tau * dt and resistance tau."""
 
     def everywhere(value: float) -> np.ndarray:
-        return np.full(shapes[node.name], value, np.float32)
+        return masking.everywhere(value, shapes[node.name])
 
     threshold, zero = everywhere(module.threshold + THRESHOLD_OFFSET), everywhere(0.0)
     if not module.decay:
@@ -100,6 +126,27 @@ def _readout(graph: GraphBuilder, node: Node, module: Readout, shapes: dict[str,
     graph.add(OUTPUT, nir.Output({"output": np.array([len(bias)])}), "head")
 
 
+def _self_attention(graph: GraphBuilder, node: Node, module: SelfAttentionProduct, shapes: dict[str, Shape]) -> None:
+    shape = shapes[node.name]
+    stacked = []
+    for index, sources in enumerate(node.arguments):
+        weight = self_attention.stacking(shape[0], index)
+        stack = masking.one_by_one(weight, shape[1:])
+        stacked.append(graph.add(f"{node.name}.{('query', 'key', 'value')[index]}", stack, *sources))
+    key = (self_attention.self_attention_graph, shape, module.heads, module.scale)
+    graph.add(node.name, graph.nested(*key), *stacked)
+
+
+def _current_pool(graph: GraphBuilder, node: Node, module: CurrentPool, shapes: dict[str, Shape]) -> None:
+    shape = shapes[node.arguments[0][0]]
+    nested = graph.nested(current_pool.current_pool_graph, shape, _window(module), module.low, module.high)
+    graph.add(node.name, nested, *node.arguments[0])
+
+
+def _window(module: CurrentPool) -> tuple[int, int, int]:
+    return module.kernel, module.stride, module.padding
+
+
 _LOWERINGS = {
     FixedConv: _conv,
     FixedLIF: _lif,
@@ -108,5 +155,7 @@ _LOWERINGS = {
     TokenSum: _token_sum,
     Mask: _mask,
     SpikePool: _spike_pool,
+    SelfAttentionProduct: _self_attention,
+    CurrentPool: _current_pool,
     Readout: _readout,
 }

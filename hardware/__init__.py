@@ -3,11 +3,12 @@
 from . import lava
 from .encoding import Encoding, encoding_of
 from .fixed_point import RangeError, logits_of
-from .graph import GraphError, flatten, read_graph
+from .graph import flatten, read_graph
 from .interpreter import interpret
 from .parity import ParityReport, combine, compare
 from .raster import draw_raster
 from .schedule import Schedule, schedule
+from .shapes import GraphError
 from .trace import SpikeTrace, TraceError
 
 __all__ = [

@@ -9,7 +9,7 @@ import nir
 import numpy as np
 
 from .fixed_point import logits_of
-from .graph import GraphError
+from .shapes import GraphError
 
 INPUT_LIMIT = 127  # int8, symmetric
 

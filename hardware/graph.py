@@ -10,18 +10,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import nir
-import numpy as np
 
 from .fixed_point import check_integer, check_weights
+from .fused import FUSED, Fused
+from .shapes import NEURONS, GraphError, output_shape
 
-NEURONS = (nir.LIF, nir.IF, nir.Threshold)
 WEIGHTED = (nir.Conv2d, nir.Linear, nir.Affine)
 LINEAR = (*WEIGHTED, nir.SumPool2d, nir.AvgPool2d, nir.Scale)
+SYNAPSES = (*LINEAR, Fused)  # what takes a time step on its way from one population to another
 SUPPORTED = (nir.Input, nir.Output, *LINEAR, nir.Flatten, *NEURONS, nir.NIRGraph)
-
-
-class GraphError(ValueError):
-    """A graph that cannot be executed; the message names the node or file and what is wrong with it."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +28,7 @@ class FlatGraph:
     nodes: dict[str, nir.NIRNode]
     sources: dict[str, tuple[str, ...]]
     shapes: dict[str, tuple[int, ...]]
+    internal: frozenset[str] = frozenset()  # gates of marked nested graphs: steps of one operation, not recorded
 
     @property
     def input_name(self) -> str:
@@ -57,13 +55,16 @@ def read_graph(path: str | Path) -> nir.NIRGraph:
     return graph
 
 
-def flatten(graph: nir.NIRGraph) -> FlatGraph:
+def flatten(graph: nir.NIRGraph, *, fused: bool = False) -> FlatGraph:
     """Inline nested graphs, sort, and check every node, number and shape of an integer network.
 
+    fused: keep a nested graph whose metadata says what it computes as one node (see fused.py); without it the
+    gates are inlined like any other node, and are listed as `internal`.
     Raises GraphError for an unsupported node, an edge to nowhere, a cycle, a missing Input or Output and
     shapes that do not fit; RangeError for weights that are not 8-bit whole numbers.
     """
-    nodes, edges = _inline(graph, "")
+    internal: set[str] = set()
+    nodes, edges = _inline(graph, "", fused, internal)
     inputs = [name for name, node in nodes.items() if isinstance(node, nir.Input)]
     if len(inputs) != 1:
         raise GraphError(f"the graph has {len(inputs)} Input nodes ({', '.join(inputs) or 'none'}); it needs one")
@@ -76,32 +77,15 @@ def flatten(graph: nir.NIRGraph) -> FlatGraph:
     shapes: dict[str, tuple[int, ...]] = {}
     for name in order:
         _check_numbers(name, nodes[name])
-        shapes[name] = _output_shape(name, nodes[name], [(s, shapes[s]) for s in sources[name]])
-    return FlatGraph({name: nodes[name] for name in order}, {n: tuple(sources[n]) for n in order}, shapes)
+        shapes[name] = output_shape(name, nodes[name], [(s, shapes[s]) for s in sources[name]])
+    return FlatGraph(
+        {name: nodes[name] for name in order}, {n: tuple(sources[n]) for n in order}, shapes, frozenset(internal)
+    )
 
 
-def pair(value) -> tuple[int, int]:
-    """(height, width) from NIR's scalar, array or tuple."""
-    values = np.broadcast_to(np.asarray(value, dtype=np.int64).reshape(-1), (2,))
-    return int(values[0]), int(values[1])
-
-
-def conv_geometry(node: nir.Conv2d) -> tuple[tuple[int, int], tuple[int, int], tuple[int, int]]:
-    """(stride, padding, dilation) of a Conv2d as (height, width) pairs; padding 'same' and 'valid' resolved."""
-    stride, dilation = pair(node.stride), pair(node.dilation)
-    if not isinstance(node.padding, (str, bytes)):
-        return stride, pair(node.padding), dilation
-    if str(node.padding) == "valid":
-        return stride, (0, 0), dilation
-    spans = [d * (k - 1) for d, k in zip(dilation, node.weight.shape[2:], strict=True)]
-    if any(span % 2 for span in spans) or stride != (1, 1):
-        raise GraphError(
-            "a Conv2d with padding 'same' needs an odd kernel and stride 1; give the padding in numbers"
-        )
-    return stride, (spans[0] // 2, spans[1] // 2), dilation
-
-
-def _inline(graph: nir.NIRGraph, prefix: str) -> tuple[dict[str, nir.NIRNode], list[tuple[str, str]]]:
+def _inline(
+    graph: nir.NIRGraph, prefix: str, fused: bool, internal: set[str]
+) -> tuple[dict[str, nir.NIRNode], list[tuple[str, str]]]:
     nodes: dict[str, nir.NIRNode] = {}
     edges: list[tuple[str, str]] = []
     entries: dict[str, str] = {}  # nested graph -> its Input
@@ -116,7 +100,13 @@ def _inline(graph: nir.NIRGraph, prefix: str) -> tuple[dict[str, nir.NIRNode], l
         if not isinstance(node, nir.NIRGraph):
             nodes[name] = node
             continue
-        inner_nodes, inner_edges = _inline(node, f"{name}.")
+        marked = node.metadata.get("computes") in FUSED
+        if marked and fused:
+            nodes[name] = Fused.from_metadata(name, node)
+            continue
+        inner_nodes, inner_edges = _inline(node, f"{name}.", fused, internal)
+        if marked:
+            internal |= inner_nodes.keys()
         ports = {}
         for kind in (nir.Input, nir.Output):
             found = [n for n in inner_nodes if isinstance(inner_nodes[n], kind)]
@@ -172,57 +162,3 @@ def _check_numbers(name: str, node: nir.NIRNode) -> None:
         check_weights(name, node.scale)
     if isinstance(node, (nir.Conv2d, nir.Affine)):
         check_integer(name, "bias", node.bias)
-
-
-def _output_shape(name: str, node: nir.NIRNode, sources: list[tuple[str, tuple[int, ...]]]) -> tuple[int, ...]:
-    if isinstance(node, nir.Input):
-        return tuple(int(n) for n in np.asarray(node.input_type["input"]).reshape(-1))
-    if not sources:
-        raise GraphError(f"node '{name}' has no input edge")
-    first, shape = sources[0]
-    for other, other_shape in sources[1:]:
-        if other_shape != shape:
-            raise GraphError(f"node '{name}' sums '{first}' of shape {shape} and '{other}' of shape {other_shape}")
-
-    def expect(wanted: tuple[int, ...]) -> None:
-        if shape != wanted:
-            raise GraphError(f"node '{name}' needs an input of shape {wanted}, but '{first}' gives {shape}")
-
-    if isinstance(node, nir.Output):
-        return shape
-    if isinstance(node, NEURONS):
-        expect(tuple(getattr(node, "v_threshold", getattr(node, "threshold", None)).shape))
-        return shape
-    if isinstance(node, nir.Scale):
-        expect(tuple(node.scale.shape))
-        return shape
-    if isinstance(node, (nir.Linear, nir.Affine)):
-        if node.weight.ndim != 2:
-            raise GraphError(f"node '{name}' has a weight of {node.weight.ndim} dimensions; 2 are supported")
-        expect((node.weight.shape[1],))
-        return (node.weight.shape[0],)
-    if isinstance(node, nir.Flatten):
-        start, end = int(node.start_dim), int(node.end_dim)
-        end = end % len(shape)
-        return (*shape[:start], int(np.prod(shape[start : end + 1])), *shape[end + 1 :])
-    if len(shape) != 3:
-        raise GraphError(f"node '{name}' needs an input [channels, height, width], but '{first}' gives {shape}")
-    if isinstance(node, nir.Conv2d):
-        expect((node.weight.shape[1] * int(node.groups), *shape[1:]))
-        stride, padding, dilation = conv_geometry(node)
-        channels, kernel = node.weight.shape[0], node.weight.shape[2:]
-    else:
-        kernel, stride, padding, dilation = (
-            pair(node.kernel_size),
-            pair(node.stride),
-            pair(node.padding),
-            (1, 1),
-        )
-        channels = shape[0]
-    size = tuple(
-        (n + 2 * p - d * (k - 1) - 1) // s + 1
-        for n, p, d, k, s in zip(shape[1:], padding, dilation, kernel, stride, strict=True)
-    )
-    if min(size) < 1:
-        raise GraphError(f"node '{name}' has a kernel {tuple(kernel)} larger than its padded input {shape}")
-    return (channels, *size)

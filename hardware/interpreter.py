@@ -12,9 +12,10 @@ import nir
 import numpy as np
 
 from .fixed_point import FRACTION, MESSAGE_LIMIT, RangeError, check_integer, check_range
-from .graph import LINEAR, FlatGraph, GraphError, flatten
+from .graph import SYNAPSES, FlatGraph, flatten
 from .linear import apply_linear, bias_of, constants
 from .neuron import TIME_STEP, Neuron, check_below_limit
+from .shapes import GraphError
 from .trace import SpikeTrace
 
 
@@ -22,6 +23,7 @@ def interpret(
     graph: nir.NIRGraph,
     inputs: np.ndarray,
     *,
+    fused: bool = True,
     time_step: float = TIME_STEP,
     progress: Callable[[int, int], None] | None = None,
 ) -> SpikeTrace:
@@ -29,14 +31,15 @@ def interpret(
 
     graph: Conv2d, Linear, Affine, SumPool2d, AvgPool2d, Flatten, Scale, Threshold, IF, LIF, nested NIRGraph,
     Input, Output; values on edges into one node are summed. Neurons start at rest (see Neuron for the update;
-    the comparison is strict). inputs: whole numbers [T, B, *input shape]. time_step: seconds.
+    the comparison is strict). inputs: whole numbers [T, B, *input shape]. fused: run marked nested graphs as the
+    one operation that they compute; without it, gate by gate. time_step: seconds.
     progress: called with (nodes done, nodes in all).
 
     Returns the spikes of every LIF, IF and Threshold, int8 [T, B, ...], and the sums at every Output node,
     int32 [T, B, ...], by node name in execution order.
     Raises GraphError for a graph that cannot be run, RangeError for a number outside Loihi's formats.
     """
-    flat = flatten(graph)
+    flat = flatten(graph, fused=fused)
     inputs = check_inputs(flat, inputs)
     at_rest = constants(flat)
     uses = Counter(source for names in flat.sources.values() for source in names)
@@ -56,14 +59,16 @@ def interpret(
         if isinstance(node, nir.Output):
             check_integer(name, "output", total)
             trace[name] = values[name] = total.astype(np.int32)
-        elif isinstance(node, (*LINEAR, nir.Flatten)):
+        elif isinstance(node, (*SYNAPSES, nir.Flatten)):
             out = apply_linear(node, total.reshape(-1, *total.shape[2:]))
             check_range(name, "sum", out, -MESSAGE_LIMIT + 1, MESSAGE_LIMIT - 1)
             values[name] = out.reshape(*total.shape[:2], *out.shape[1:]) + bias_of(node)
         else:
             current = _current(name, total)
             check_below_limit(name, "sum of inputs", current - _current(name, at_rest[name]))
-            trace[name] = values[name] = Neuron.from_node(name, node, time_step).run(name, current)
+            values[name] = Neuron.from_node(name, node, time_step).run(name, current)
+            if name not in flat.internal:
+                trace[name] = values[name]
     return trace
 
 
@@ -72,9 +77,7 @@ def check_inputs(flat: FlatGraph, inputs: np.ndarray) -> np.ndarray:
     inputs = np.asarray(inputs)
     name, shape = flat.input_name, flat.shapes[flat.input_name]
     if inputs.shape[2:] != shape or inputs.ndim != len(shape) + 2:
-        raise GraphError(
-            f"inputs have the shape {inputs.shape}; '{name}' needs [T, B, {', '.join(map(str, shape))}]"
-        )
+        raise GraphError(f"inputs have the shape {inputs.shape}; '{name}' needs [T, B, {', '.join(map(str, shape))}]")
     if not (np.issubdtype(inputs.dtype, np.number) or inputs.dtype == bool):
         raise GraphError(f"inputs are of type {inputs.dtype}; '{name}' needs whole numbers")
     if 0 in inputs.shape[:2]:

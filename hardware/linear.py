@@ -1,4 +1,4 @@
-"""The linear NIR nodes in NumPy: slow enough to be obvious, exact on whole numbers.
+"""The linear NIR nodes, and the fused ones, in NumPy: slow enough to be obvious, exact on whole numbers.
 
 Sums run in float64 matrix products. Every product and partial sum here is a multiple of 1/64 far below 2^46,
 so no order of summation can round it.
@@ -9,11 +9,13 @@ from __future__ import annotations
 import nir
 import numpy as np
 
-from .graph import LINEAR, FlatGraph, conv_geometry, pair
+from .fused import Fused
+from .graph import LINEAR, FlatGraph
+from .shapes import GraphError, conv_geometry, pair
 
 
 def apply_linear(node: nir.NIRNode, x: np.ndarray) -> np.ndarray:
-    """Output of a linear node or Flatten, without its bias.
+    """Output of a linear or fused node or Flatten, without its bias.
 
     x: [N, C, H, W] or [N, features], whole numbers in float64. Returns [N, ...] in float64.
     """
@@ -32,6 +34,8 @@ def apply_linear(node: nir.NIRNode, x: np.ndarray) -> np.ndarray:
         start = int(node.start_dim) + 1  # NIR does not count the batch
         end = int(node.end_dim) % (x.ndim - 1) + 1
         return x.reshape(*x.shape[:start], -1, *x.shape[end + 1 :])
+    if isinstance(node, Fused):
+        return node.apply(x)
     raise TypeError(f"{type(node).__name__} is not linear")
 
 
@@ -56,7 +60,12 @@ def constants(graph: FlatGraph) -> dict[str, np.ndarray]:
             passed_on[name] = np.zeros(graph.shapes[name])
             continue
         result[name] = sum(passed_on[source] for source in graph.sources[name])
-        if isinstance(node, (*LINEAR, nir.Flatten)):
+        if isinstance(node, Fused):
+            try:
+                passed_on[name] = node.at_rest(result[name])
+            except ValueError as error:
+                raise GraphError(f"node '{name}': {error}") from error
+        elif isinstance(node, (*LINEAR, nir.Flatten)):
             passed_on[name] = apply_linear(node, result[name][None])[0] + bias_of(node)
         else:
             passed_on[name] = np.zeros(graph.shapes[name])

@@ -17,7 +17,7 @@ from .fixed_point import (
     check_range,
     decay_membrane,
 )
-from .graph import GraphError
+from .shapes import GraphError
 
 TIME_STEP = 1e-4  # seconds; NIR's time constants are in seconds
 
@@ -79,9 +79,7 @@ class Neuron:
             values.append(int(array.flat[0]))
         decay, threshold = values
         if decay != DECAY_UNITY and threshold % FRACTION:
-            raise GraphError(
-                f"{name}: threshold {threshold / FRACTION:g} has a fraction; Loihi's is a whole number"
-            )
+            raise GraphError(f"{name}: threshold {threshold / FRACTION:g} has a fraction; Loihi's is a whole number")
         return decay, threshold >> FRACTION_BITS
 
 
@@ -89,15 +87,11 @@ def check_below_limit(name: str, what: str, values: np.ndarray) -> None:
     """Raise RangeError if |values|, in 1/64, reaches 2^17 synaptic units."""
     worst = int(np.abs(values).max(initial=0))
     if worst >= SUM_LIMIT * FRACTION:
-        raise RangeError(
-            f"{name}: {what} reaches {worst / FRACTION:g}, the limit is {SUM_LIMIT}; use smaller weights"
-        )
+        raise RangeError(f"{name}: {what} reaches {worst / FRACTION:g}, the limit is {SUM_LIMIT}; use smaller weights")
 
 
 def _require(name: str, what: str, values: np.ndarray, wanted: np.ndarray | float, described: str) -> None:
     values = np.asarray(values, np.float64)
     wrong = ~(np.abs(values - wanted) <= 1e-3 * np.maximum(1.0, np.abs(wanted)) * 0.1)
     if wrong.any():
-        raise GraphError(
-            f"{name}: {what} is {values[wrong].reshape(-1)[0]:g}; the integer neuron needs {described}"
-        )
+        raise GraphError(f"{name}: {what} is {values[wrong].reshape(-1)[0]:g}; the integer neuron needs {described}")

@@ -92,16 +92,12 @@ def compare(reference: Mapping[str, np.ndarray], trace: Mapping[str, np.ndarray]
     only = {"reference": set(reference) - set(trace), "trace": set(trace) - set(reference)}
     for side, names in only.items():
         if names:
-            raise ValueError(
-                f"populations only in the {side}: {', '.join(sorted(names))}; both must have the same"
-            )
+            raise ValueError(f"populations only in the {side}: {', '.join(sorted(names))}; both must have the same")
     populations, first = [], None
     for name in trace:
         wanted, found = np.asarray(reference[name]), np.asarray(trace[name])
         if wanted.shape != found.shape:
-            raise ValueError(
-                f"population '{name}' is {wanted.shape} in the reference and {found.shape} in the trace"
-            )
+            raise ValueError(f"population '{name}' is {wanted.shape} in the reference and {found.shape} in the trace")
         different = wanted != found
         count = int(np.count_nonzero(different))
         if count and first is None:
@@ -132,9 +128,7 @@ def combine(
         compared, mismatches = sum(p.compared for p in same), sum(p.mismatches for p in same)
         populations.append(replace(same[0], compared=compared, mismatches=mismatches))
     divergences = (
-        replace(report.first_divergence, target=name)
-        for name, report in targets.items()
-        if report.first_divergence
+        replace(report.first_divergence, target=name) for name, report in targets.items() if report.first_divergence
     )
     return ParityReport(
         tuple(populations), next(divergences, None), dict(accuracy or {}), dict(versions or {}), dict(targets)

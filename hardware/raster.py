@@ -45,15 +45,11 @@ def draw_raster(
         time_steps, samples = reference[name].shape[:2]
         for boundary in range(time_steps, time_steps * samples, time_steps):
             panel.axvline(boundary - 0.5, color="0.85", linewidth=0.8, zorder=0)
-        panel.set_title(
-            f"{name}: the {len(shown)} most active of {reference[name][0, 0].size}", loc="left", fontsize=9
-        )
+        panel.set_title(f"{name}: the {len(shown)} most active of {reference[name][0, 0].size}", loc="left", fontsize=9)
         panel.set_yticks([])
         panel.set_ylim(-1, len(shown))
     panels[-1].set_xlabel("time step (a line between images)")
-    figure.legend(
-        *panels[0].get_legend_handles_labels(), loc="outside upper right", ncols=3, frameon=False, fontsize=9
-    )
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper right", ncols=3, frameon=False, fontsize=9)
     write_atomically(path, lambda temporary: figure.savefig(temporary, dpi=110, format="png"))
 
 

@@ -15,7 +15,8 @@ from dataclasses import dataclass, field
 import nir
 
 from .fixed_point import DELAY_LIMIT
-from .graph import LINEAR, NEURONS, FlatGraph, GraphError
+from .graph import NEURONS, SYNAPSES, FlatGraph
+from .shapes import GraphError
 
 
 @dataclass(frozen=True)
@@ -76,9 +77,7 @@ class _Scheduler:
     def run(self) -> Schedule:
         for name, node in self.graph.nodes.items():
             if isinstance(node, nir.AvgPool2d):
-                raise GraphError(
-                    f"node '{name}' is an AvgPool2d; Loihi adds whole numbers, use a SumPool2d instead"
-                )
+                raise GraphError(f"node '{name}' is an AvgPool2d; Loihi adds whole numbers, use a SumPool2d instead")
             shape = self.graph.shapes[name]
             if isinstance(node, nir.Input):
                 self.plan.populations[name] = Population(name, "input", shape, 0)
@@ -99,7 +98,7 @@ class _Scheduler:
         """Add a population that sums `terms`, and all that it needs."""
         arrivals = []  # (population, synapse)
         for term in terms:
-            linear = isinstance(self.graph.nodes.get(term), LINEAR)
+            linear = isinstance(self.graph.nodes.get(term), SYNAPSES)
             arrivals.append((self._reader(term), term) if linear else (term, None))
         depth = 1 + max(self.plan.populations[source].depth for source, _ in arrivals)
         self.plan.populations.setdefault(name, Population(name, kind, shape, depth))
@@ -113,7 +112,7 @@ class _Scheduler:
     def _reader(self, linear: str) -> str:
         """The one population that a linear node reads: its source, or a relay that adds up its sources."""
         terms = sorted(self._terms(linear), key=list(self.graph.nodes).index)
-        if len(terms) == 1 and not isinstance(self.graph.nodes[terms[0]], LINEAR):
+        if len(terms) == 1 and not isinstance(self.graph.nodes[terms[0]], SYNAPSES):
             return terms[0]
         key = tuple(terms)
         if key not in self.sums:

@@ -17,10 +17,11 @@ from lava.proc.sparse.process import DelaySparse, Sparse
 from scipy import sparse
 
 from ..fixed_point import encode_bias, weight_exponent
-from ..graph import FlatGraph, conv_geometry, pair
+from ..graph import FlatGraph
 from ..linear import constants
 from ..neuron import TIME_STEP, Neuron
 from ..schedule import Connection, Population, Schedule
+from ..shapes import conv_geometry, pair
 from .processes.recorder import Recorder
 from .simulate import recorded
 
@@ -28,9 +29,7 @@ GRADED_BITS = 24  # message width of counts; a spike's message has none
 IMMEDIATE = 4095  # du of a current that lasts one step
 
 
-def build(
-    graph: FlatGraph, plan: Schedule, frames: np.ndarray, time_steps: int, folder: Path
-) -> dict[str, object]:
+def build(graph: FlatGraph, plan: Schedule, frames: np.ndarray, time_steps: int, folder: Path) -> dict[str, object]:
     """Connected Lava processes by name: every population, synapse ("source -> target") and recorder.
 
     frames: [steps, *input shape], one frame a time step. time_steps: T, the length of an image's window.

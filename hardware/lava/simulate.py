@@ -67,9 +67,7 @@ def recorded(plan: Schedule) -> list[str]:
     return [name for name, population in plan.populations.items() if population.kind in ("neuron", "output")]
 
 
-def _read_records(
-    folder: Path, plan: Schedule, shape: tuple[int, int], at_rest: dict[str, np.ndarray]
-) -> SpikeTrace:
+def _read_records(folder: Path, plan: Schedule, shape: tuple[int, int], at_rest: dict[str, np.ndarray]) -> SpikeTrace:
     """Records in Lava's order [B * T, H, W, C] -> trace [T, B, C, H, W].
 
     A graded relay has no bias: what the output would hold at rest is added here, where the host reads it.

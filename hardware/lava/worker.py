@@ -38,9 +38,7 @@ def run(worker: Worker, folder: Path) -> None:
 
     entry = processes[graph.input_name]
     worker.watch(entry)
-    configuration = Loihi2SimCfg(
-        select_tag="fixed_pt", exception_proc_model_map={} if stock_models else FAST_MODELS
-    )
+    configuration = Loihi2SimCfg(select_tag="fixed_pt", exception_proc_model_map={} if stock_models else FAST_MODELS)
     steps = plan.steps(samples, time_steps)
     for done in range(0, steps, time_steps):
         entry.run(
