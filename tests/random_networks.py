@@ -123,7 +123,7 @@ class _Network:
         return self.draw(st.sampled_from([n for n in range(1, channels + 1) if channels % n == 0]))
 
     def draw_window(self, size, square=False):
-        """Kernel, stride, padding, and the size of what comes out. NIR 1.0.8 takes kernels of Conv2d for square."""
+        """Kernel, stride, padding and resulting size. NIR 1.0.8 takes the kernels of Conv2d for square."""
         largest = [min(3, *size)] * 2 if square else [min(3, n) for n in size]
         kernel = tuple(self.draw(st.integers(1, n)) for n in largest)
         kernel = (kernel[0], kernel[0]) if square else kernel
@@ -162,9 +162,7 @@ class _Network:
         """Queries from all sources; the mask on the newest, which is one step or more ahead of them."""
         self.fixed.add(f"{name}.sum", total, sources)
         gated = (total.groups, *shape[1:]) if isinstance(total, GroupSum) else shape
-        neuron = self.draw(
-            st.sampled_from([Gate(0), Gate(1), FixedLIF(2048, 1, f"{name}.attention"), FixedLIF(0, 3)])
-        )
+        neuron = self.draw(st.sampled_from([Gate(0), Gate(1), FixedLIF(2048, 1, f"{name}.attention"), FixedLIF(0, 3)]))
         attention = self.add_population(f"{name}.attention", neuron, gated, f"{name}.sum")
         return self.add_population(f"{name}.mask", Mask(), shape, attention, self.last)
 
