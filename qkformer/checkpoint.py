@@ -81,9 +81,7 @@ def find_checkpoint(name: str | Path) -> Path:
         return path
     if str(name) in shipped_checkpoints():
         return SHIPPED / f"{name}{SUFFIX}"
-    raise CheckpointError(
-        f"{name}: no such file; checkpoints shipped by name are {', '.join(shipped_checkpoints())}"
-    )
+    raise CheckpointError(f"{name}: no such file; checkpoints shipped by name are {', '.join(shipped_checkpoints())}")
 
 
 def load_checkpoint(path: str | Path, **overrides: Any) -> tuple[SpikingTransformer, Config]:

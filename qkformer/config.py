@@ -111,7 +111,8 @@ class Config:
     `image_size` is the side of a square image in pixels; with `fixed_size=False` it is only the usual one, and
     any multiple of `stride` is taken. `batch_leak=True` reproduces the published code, whose self-attention lets
     membrane potential pass from one sample of a batch into the next (github.com/zhouchenlin2096/QKFormer, issues
-    14 and 17). `unused` names parts of the published state dicts that the published forward pass never calls.
+    14 and 17); Spikformer has no such leak, and there it changes nothing. `unused` names parts of the published
+    state dicts that the published forward pass never calls.
     """
 
     name: str
@@ -146,11 +147,9 @@ class Config:
         if self.family == "spikformer" and len(self.stages) != 1:
             raise ConfigError(f"a spikformer has 1 stage; this configuration has {len(self.stages)}")
         if self.image_size % self.stride:
-            raise ConfigError(
-                f"image_size is {self.image_size}; it must be a multiple of the stride, {self.stride}"
-            )
-        if self.tau < 1:
-            raise ConfigError(f"tau is {self.tau}; it must be at least 1 time step")
+            raise ConfigError(f"image_size is {self.image_size}; it must be a multiple of the stride, {self.stride}")
+        if self.tau < 1 or (self.neuron == "plif" and self.tau == 1):
+            raise ConfigError(f"tau is {self.tau}; it must be at least 1 time step, and more for plif")
         if min(self.v_threshold, self.attention_threshold) <= 0:
             raise ConfigError("v_threshold and attention_threshold must be above 0")
         if unknown := set(self.unused) - set(self.UNUSED):

@@ -13,9 +13,7 @@ def _layers(*rows: tuple) -> tuple[EmbedLayer, ...]:
     return tuple(EmbedLayer(*row) for row in rows)
 
 
-def _stage(
-    embed: PatchEmbedConfig, kind: str, depth: int, heads: int, mlp_ratio: int, **names: str
-) -> StageConfig:
+def _stage(embed: PatchEmbedConfig, kind: str, depth: int, heads: int, mlp_ratio: int, **names: str) -> StageConfig:
     dim = embed.layers[-1].channels
     return StageConfig(embed, dim, depth, heads, kind, names.get(kind, ATTENTION_NAMES[kind]), mlp_ratio)
 
@@ -91,9 +89,7 @@ def _spikformer(name: str, depth: int, dim: int, heads: int, pools: int, **optio
 
 def _spikformer_cifar(depth: int, dim: int) -> Config:
     linear = {"attention_layer": "linear", "mlp_layer": "linear"}
-    return _spikformer(
-        f"spikformer-{depth}-{dim}", depth, dim, dim // 32, 2, num_classes=10, image_size=32, **linear
-    )
+    return _spikformer(f"spikformer-{depth}-{dim}", depth, dim, dim // 32, 2, num_classes=10, image_size=32, **linear)
 
 
 def _spikformer_imagenet(depth: int, dim: int) -> Config:
@@ -128,9 +124,7 @@ def _with_attention(base: Config, name: str, *kinds: str) -> Config:
 
 
 def _without_shortcuts(base: Config) -> Config:
-    stages = (
-        replace(stage, embed=replace(stage.embed, shortcut="none", shortcut_from=-1)) for stage in base.stages
-    )
+    stages = (replace(stage, embed=replace(stage.embed, shortcut="none", shortcut_from=-1)) for stage in base.stages)
     return replace(base, name=f"{base.name}-no-speds", stages=tuple(stages))
 
 
@@ -161,9 +155,7 @@ def _all() -> dict[str, Config]:
         cifar100,
         cifar10_dvs,
         _qkformer_events("qkformer-dvs128", 11, 4),
-        _qkformer_events(
-            "qkformer-dvs128-paper", 11, 1
-        ),  # 1.50 M as in the paper; the released code has mlp ratio 4
+        _qkformer_events("qkformer-dvs128-paper", 11, 1),  # 1.50 M as in the paper; the released code has mlp ratio 4
         *(_qkformer_imagenet(dim, heads) for dim, heads in ((384, 6), (512, 8), (768, 12))),
         *(_spikformer_cifar(depth, dim) for depth, dim in ((4, 384), (2, 384), (4, 256))),
         *(_spikformer_imagenet(8, dim) for dim in (384, 512, 768)),

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-import sklearn.datasets
 import torch
 from torch import Tensor
 
@@ -25,6 +24,8 @@ def load_digits(split: str) -> tuple[Tensor, Tensor]:
     """
     if split not in ("train", "test"):
         raise ValueError(f"split is {split!r}; it must be train or test")
+    import sklearn.datasets  # here, because it takes longer to import than all the rest
+
     images, labels = sklearn.datasets.load_digits(return_X_y=True)
     shuffled = np.random.RandomState(SPLIT_SEED).permutation(len(labels))
     by_class = shuffled[np.argsort(labels[shuffled], kind="stable")]

@@ -89,9 +89,7 @@ def load_cifar10_dvs(folder: str | Path, split: str, time_steps: int = 16) -> Ev
     for label, name in enumerate(CIFAR10_DVS_CLASSES):
         found = sorted(Path(folder, name).glob("*.aedat"))
         if not found:
-            raise EventFileError(
-                f"{Path(folder, name)}: no .aedat recordings; unpack the CIFAR10-DVS archives there"
-            )
+            raise EventFileError(f"{Path(folder, name)}: no .aedat recordings; unpack the CIFAR10-DVS archives there")
         boundary = math.ceil(len(found) * CIFAR10_DVS_TRAIN_SHARE)
         chosen = found[:boundary] if split == "train" else found[boundary:]
         files += chosen
@@ -117,9 +115,7 @@ def read_cifar10_dvs(path: str | Path) -> np.ndarray:
     except (AssertionError, OSError, UnboundLocalError, ValueError) as error:
         raise EventFileError(f"{path}: not an AEDAT recording") from error
     if not 2 <= version < 3 or not complete:
-        raise EventFileError(
-            f"{path}: AEDAT {version}, {'whole' if complete else 'cut short'}; need a whole AEDAT 2.0"
-        )
+        raise EventFileError(f"{path}: AEDAT {version}, {'whole' if complete else 'cut short'}; need a whole AEDAT 2.0")
     raw = io.get_aer_events_from_file(str(path), version, start)
     address = raw["address"].astype(np.int64)
     events = np.empty(len(raw), dtype=[("t", np.int64), ("x", np.int16), ("y", np.int16), ("p", np.int8)])

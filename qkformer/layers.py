@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .config import Config
-from .neuron import NEURONS, Neuron, Population
+from .neuron import Neuron, Population, create_neuron
 
 POOL_KERNEL, POOL_STRIDE, POOL_PADDING = 3, 2, 1  # of every max-pool in both papers' code
 
@@ -73,7 +73,7 @@ class Layered(nn.Module):
     def add_neuron(self, path: str, v_threshold: float | None = None, batch_leak: bool = False) -> None:
         """Register a neuron of the configuration's kind, v_threshold being the configuration's unless given."""
         threshold = self.config.v_threshold if v_threshold is None else v_threshold
-        self.add_module(path, NEURONS[self.config.neuron](self.config.tau, threshold, batch_leak))
+        self.add_module(path, create_neuron(self.config.neuron, self.config.tau, threshold, batch_leak))
 
     def add_layer(
         self,

@@ -108,13 +108,10 @@ class LIF(Neuron):
 
 
 class IF(Neuron):
-    """Integrate and fire, without a leak: v <- v + x. `tau` is taken for a common signature, and unused.
+    """Integrate and fire, without a leak: v <- v + x.
 
     Source: MultiStepIFNode of spikingjelly 0.0.0.0.12.
     """
-
-    def __init__(self, tau: float = 2.0, v_threshold: float = 1.0, batch_leak: bool = False):
-        super().__init__(v_threshold, batch_leak)
 
     @property
     def decay(self) -> float:
@@ -161,4 +158,8 @@ class PLIF(Neuron):
         return v + (x - v) * torch.sigmoid(self.w)
 
 
-NEURONS: dict[str, type[Neuron]] = {"lif": LIF, "if": IF, "plif": PLIF}
+def create_neuron(kind: str, tau: float, v_threshold: float, batch_leak: bool = False) -> Neuron:
+    """A neuron by its name in `Config.neuron`: `lif`, `plif`, or `if`, which has no tau."""
+    if kind == "if":
+        return IF(v_threshold, batch_leak)
+    return {"lif": LIF, "plif": PLIF}[kind](tau, v_threshold, batch_leak)

@@ -21,8 +21,14 @@ class SpikeTrace(Mapping[str, np.ndarray]):
         self._parts: dict[str, list[np.ndarray]] = {}
 
     def append(self, name: str, output: Tensor) -> None:
-        """Add one forward pass of a population, [T, B, ...]."""
+        """Add one forward pass of a population, [T, B, ...].
+
+        Raises:
+            ValueError: the output is not whole numbers.
+        """
         values = output.detach().cpu().numpy()
+        if not np.array_equal(values, np.rint(values)):
+            raise ValueError(f"{name} emitted numbers that are not whole; a population emits spikes or counts")
         fits = np.iinfo(np.int8)
         small = values.size == 0 or (values.min() >= fits.min and values.max() <= fits.max)
         self._parts.setdefault(name, []).append(values.astype(np.int8 if small else np.int32))

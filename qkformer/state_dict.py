@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import codecs
 import pickle
 import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import safetensors
 import torch
 from torch import Tensor
@@ -17,6 +19,16 @@ WRAPPERS = ("state_dict", "model")  # what timm and MAE-style training scripts c
 PREFIX = "module."  # put before every key by DistributedDataParallel
 LISTED_KEYS = 3  # an error names this many keys of each sort
 SAFETENSORS_HEADER = slice(8, 9)  # after the length, a safetensors file opens its JSON header with a brace
+
+# Plain data that training scripts leave beside the weights: their argument lists, and NumPy scalars (an accuracy).
+_numpy_scalar = np.float64(0).__reduce__()[0]
+PLAIN_DATA = [
+    argparse.Namespace,
+    np.dtype,
+    *(type(np.dtype(kind)) for kind in ("float32", "float64", "int64")),
+    *((_numpy_scalar, f"numpy.{core}.multiarray.scalar") for core in ("core", "_core")),
+    (codecs.encode, "_codecs.encode"),
+]
 
 
 class CheckpointError(ValueError):
@@ -64,8 +76,7 @@ def _read_safetensors(path: Path) -> StateDictFile:
 
 def _read_pickle(path: Path) -> Any:
     try:
-        # The argument lists that training scripts leave in their files are plain data.
-        with torch.serialization.safe_globals([argparse.Namespace]):
+        with torch.serialization.safe_globals(PLAIN_DATA):
             return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         if wanted := re.search(r"GLOBAL (\S+)", str(error)):
@@ -87,9 +98,7 @@ def _unwrap(path: Path, contents: Any) -> StateDictFile:
         raise CheckpointError(f"{path}: holds no state dict, but a {type(contents).__name__}")
     for key, value in contents.items():
         if not isinstance(value, Tensor):
-            raise CheckpointError(
-                f"{path}: holds no state dict: {key!r} is a {type(value).__name__}, not a tensor"
-            )
+            raise CheckpointError(f"{path}: holds no state dict: {key!r} is a {type(value).__name__}, not a tensor")
     tensors, prefix = _without_prefix(contents)
     return StateDictFile(tensors, {}, layout + prefix)
 

@@ -79,7 +79,7 @@ def train(
         output: the checkpoint to write.
         data: the name of a data set.
         recipe: the numbers of the run.
-        resume: go on from the state of an interrupted run of the same recipe.
+        resume: go on from the state of an interrupted run of the same configuration, data and recipe.
         command: what was typed, for the checkpoint's metadata; the call of this function if not given.
         on_epoch: called after every epoch, when its checkpoint is on disk.
         show_progress: draw a progress bar.
@@ -87,14 +87,14 @@ def train(
     Raises:
         ConfigError: no such configuration.
         ValueError: no such data set.
-        CheckpointError: nothing to resume from, or a state of another recipe.
+        CheckpointError: nothing to resume from, or the state of another configuration, data set or recipe.
     """
     config = get_config(config) if isinstance(config, str) else config
     recipe = recipe or Recipe()
     command = command or f"qkformer.train({config.name!r}, data={data!r}, recipe={recipe}, output=...)"
     images, labels = load_data(data, "train")
     held_out = load_data(data, "test")
-    run = _Run(config, recipe, steps=-(-len(images) // recipe.batch_size) * recipe.epochs)
+    run = _Run(config, data, recipe, steps=-(-len(images) // recipe.batch_size) * recipe.epochs)
     state_path = Path(f"{output}{STATE_SUFFIX}")
     if resume:
         run.load(state_path)
@@ -131,8 +131,9 @@ def evaluate(model: torch.nn.Module, images: Tensor, labels: Tensor) -> float:
 class _Run:
     """All that changes while training: what `.state` holds."""
 
-    def __init__(self, config: Config, recipe: Recipe, steps: int):
+    def __init__(self, config: Config, data: str, recipe: Recipe, steps: int):
         self.recipe = recipe
+        self.task = {"config": config.to_dict(), "data": data, "recipe": asdict(recipe)}
         self.model = _seeded_model(config, recipe.seed)
         self.optimizer = _optimizer(self.model, recipe)
         self.schedule = torch.optim.lr_scheduler.OneCycleLR(
@@ -167,11 +168,7 @@ class _Run:
     def save(self, path: Path) -> None:
         """Write the state: plain tensors and numbers."""
         state = {name: part.state_dict() for name, part in self._parts().items()}
-        state |= {
-            "generator": self.generator.get_state(),
-            "last": asdict(self.last),
-            "recipe": asdict(self.recipe),
-        }
+        state |= {"generator": self.generator.get_state(), "last": asdict(self.last), "task": self.task}
         write_atomically(path, lambda file: torch.save(state, file))
 
     def load(self, path: Path) -> None:
@@ -182,8 +179,9 @@ class _Run:
             state = torch.load(path, weights_only=True)
         except Exception as error:  # torch raises many kinds for a damaged file
             raise CheckpointError(f"{path}: not a training state: {str(error).splitlines()[0]}") from error
-        if state["recipe"] != asdict(self.recipe):
-            raise CheckpointError(f"{path}: its recipe is {state['recipe']}, not {asdict(self.recipe)}")
+        for name, value in self.task.items():
+            if state["task"][name] != value:
+                raise CheckpointError(f"{path}: the run to resume had {name} {state['task'][name]}, not {value}")
         for name, part in self._parts().items():
             part.load_state_dict(state[name])
         self.generator.set_state(state["generator"])

@@ -16,6 +16,10 @@ SHAPES = {
 }
 
 
+# Small models gain nothing from a second thread, and lose much where others want the cores.
+torch.set_num_threads(1)
+
+
 class Golden:
     """Weights, inputs and outputs by name of the configuration."""
 
@@ -29,8 +33,7 @@ class Golden:
         with open(FOLDER / f"{name}.keys.tsv", newline="") as file:
             rows = list(csv.reader(file, delimiter="\t"))
         return {
-            key: (tuple(map(int, filter(None, shape.split(",")))), getattr(torch, dtype))
-            for key, shape, dtype in rows
+            key: (tuple(map(int, filter(None, shape.split(",")))), getattr(torch, dtype)) for key, shape, dtype in rows
         }
 
     def state_dict(self, name: str) -> dict[str, torch.Tensor]:

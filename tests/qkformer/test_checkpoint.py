@@ -100,9 +100,7 @@ def test_weights_that_do_not_fit_are_named(model, tmp_path, change, message):
 def test_a_configuration_of_another_version_is_refused(model, tmp_path):
     path = tmp_path / "model.safetensors"
     safetensors.torch.save_file(model.state_dict(), path, {"config": '{"name": "x"}'})
-    with pytest.raises(
-        CheckpointError, match="its configuration cannot be read: not a configuration of this version"
-    ):
+    with pytest.raises(CheckpointError, match="its configuration cannot be read: not a configuration of this version"):
         load_checkpoint(path)
 
 

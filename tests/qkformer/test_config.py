@@ -54,9 +54,7 @@ def test_stages_are_checked_too():
 
 
 def test_an_unknown_name_lists_the_known_ones():
-    with pytest.raises(
-        ConfigError, match=r"no configuration is called 'qkformer-mnist'; there are .*qkformer-digits"
-    ):
+    with pytest.raises(ConfigError, match=r"no configuration is called 'qkformer-mnist'; there are .*qkformer-digits"):
         get_config("qkformer-mnist")
 
 

@@ -4,7 +4,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qkformer.neuron import IF, LIF, NEURONS, PLIF, spike
+from qkformer.neuron import IF, LIF, PLIF, create_neuron, spike
 
 
 def one_step_at_a_time(currents: np.ndarray, charge, v_threshold: float) -> np.ndarray:
@@ -62,9 +62,9 @@ def test_plif_starts_as_a_lif_and_learns_its_leak():
     assert neuron.tau == pytest.approx(1 + np.exp(-1))
 
 
-@pytest.mark.parametrize("kind", NEURONS)
+@pytest.mark.parametrize("kind", ["lif", "plif", "if"])
 def test_decay_and_gain_are_what_charge_does(kind):
-    neuron, x = NEURONS[kind](), torch.tensor([0.3, -1.2])
+    neuron, x = create_neuron(kind, tau=3.0, v_threshold=1.0), torch.tensor([0.3, -1.2])
     v = torch.tensor([0.5, 0.25])
     torch.testing.assert_close(neuron.charge(v, x), v * neuron.decay + x * neuron.input_gain)
 

@@ -7,9 +7,7 @@ from qkformer.recognize import recognize
 
 
 def shapes_only(golden, name):
-    return {
-        key: torch.empty(shape, dtype=dtype, device="meta") for key, (shape, dtype) in golden.keys(name).items()
-    }
+    return {key: torch.empty(shape, dtype=dtype, device="meta") for key, (shape, dtype) in golden.keys(name).items()}
 
 
 def test_every_published_state_dict_is_recognized(golden, keys_of):

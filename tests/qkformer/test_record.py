@@ -25,6 +25,16 @@ def test_calls_are_joined_along_the_batch_in_the_smallest_type():
     np.testing.assert_array_equal(trace["0"], torch.cat([first, second], dim=1).numpy())
 
 
+def test_what_is_not_a_count_is_not_recorded_as_one():
+    class Current(Population):
+        def forward(self, x):
+            return x * 0.5
+
+    model = nn.Sequential(Current())
+    with record_spikes(model), pytest.raises(ValueError, match="0 emitted numbers that are not whole"):
+        model(torch.ones(4, 1, 2))
+
+
 def test_no_hook_is_left_behind():
     model = Counter()
     with pytest.raises(RuntimeError, match="on purpose"), record_spikes(model):

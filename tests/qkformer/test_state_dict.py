@@ -1,6 +1,7 @@
 import argparse
 import os
 
+import numpy as np
 import pytest
 import safetensors.torch
 import torch
@@ -23,7 +24,7 @@ def prefixed(tensors):
         (prefixed(WEIGHTS), "pickle, with prefix 'module.'"),
         ({"model": WEIGHTS, "epoch": 3, "args": argparse.Namespace(lr=0.1)}, "pickle, wrapped as 'model'"),
         (
-            {"state_dict": prefixed(WEIGHTS), "optimizer": {"state": {}}, "metric": 96.1},
+            {"state_dict": prefixed(WEIGHTS), "optimizer": {"state": {}}, "metric": np.float64(96.1)},
             "pickle, wrapped as 'state_dict', with prefix 'module.'",
         ),
     ],

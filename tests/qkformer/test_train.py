@@ -8,11 +8,11 @@ from qkformer.data import DATA_SETS, load_digits
 
 @pytest.fixture(autouse=True)
 def few_digits(monkeypatch):
-    """A tenth of the digits: enough to learn something in seconds."""
+    """A twentieth of the digits: enough to learn something in seconds."""
 
     def few(split):
         images, labels = load_digits(split)
-        return images[::10], labels[::10]
+        return images[::20], labels[::20]
 
     monkeypatch.setitem(DATA_SETS, "few-digits", few)
 
@@ -60,6 +60,13 @@ def test_resuming_needs_a_state_of_the_same_recipe(tmp_path):
     (tmp_path / "bad.state").write_bytes(b"not a state")
     with pytest.raises(CheckpointError, match=r"bad.state: not a training state"):
         run(tmp_path / "bad", resume=True)
+
+
+def test_another_recipe_is_not_resumed(tmp_path):
+    options = {"output": tmp_path / "run", "data": "few-digits", "show_progress": False}
+    train("qkformer-digits", recipe=Recipe(epochs=1), **options)
+    with pytest.raises(CheckpointError, match=r"run.state: the run to resume had recipe .*'epochs': 1.* not .*: 2"):
+        train("qkformer-digits", recipe=Recipe(epochs=2), resume=True, **options)
 
 
 def test_a_recipe_is_checked():
