@@ -1,12 +1,13 @@
 """Float model to fixed model to NIR graph."""
 
+from hardware import write_graph
+
 from .certificate import Certificate, LayerCertificate
 from .check import check_targets, reference_trace, run_targets, verify
 from .errors import ExportError
 from .fixed_model import FixedModel
 from .quantize import quantize
 from .to_nir import count_gates, to_nir
-from .write_graph import write_graph
 
 __all__ = [
     "Certificate",

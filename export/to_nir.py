@@ -129,12 +129,11 @@ def _readout(graph: GraphBuilder, node: Node, module: Readout, shapes: dict[str,
 def _self_attention(graph: GraphBuilder, node: Node, module: SelfAttentionProduct, shapes: dict[str, Shape]) -> None:
     shape = shapes[node.name]
     stacked = []
-    for index, sources in enumerate(node.arguments):
-        weight = self_attention.stacking(shape[0], index)
-        stack = masking.one_by_one(weight, shape[1:])
-        stacked.append(graph.add(f"{node.name}.{('query', 'key', 'value')[index]}", stack, *sources))
-    key = (self_attention.self_attention_graph, shape, module.heads, module.scale)
-    graph.add(node.name, graph.nested(*key), *stacked)
+    for index, (name, sources) in enumerate(zip(("query", "key", "value"), node.arguments, strict=True)):
+        stack = masking.one_by_one(self_attention.stacking(shape[0], index), shape[1:])
+        stacked.append(graph.add(f"{node.name}.stacked.{name}", stack, *sources))
+    nested = graph.nested(self_attention.self_attention_graph, shape, module.heads, module.scale)
+    graph.add(node.name, nested, *stacked)
 
 
 def _current_pool(graph: GraphBuilder, node: Node, module: CurrentPool, shapes: dict[str, Shape]) -> None:

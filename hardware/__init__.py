@@ -3,7 +3,8 @@
 from . import lava
 from .encoding import Encoding, encoding_of
 from .fixed_point import RangeError, logits_of
-from .graph import flatten, read_graph
+from .graph import flatten
+from .graph_file import read_graph, write_graph
 from .interpreter import interpret
 from .parity import ParityReport, combine, compare
 from .raster import draw_raster
@@ -29,4 +30,5 @@ __all__ = [
     "logits_of",
     "read_graph",
     "schedule",
+    "write_graph",
 ]

@@ -120,3 +120,14 @@ FUSED: dict[str, type[Fused]] = {
     "spiking self-attention": SelfAttention,
     "max-pool of currents": MaxPool,
 }
+
+
+def without_gates(graph: nir.NIRGraph) -> nir.NIRGraph:
+    """The same graph with marked nested graphs reduced to their ports, for targets that run them fused."""
+    nodes = {}
+    for name, node in graph.nodes.items():
+        if isinstance(node, nir.NIRGraph) and node.metadata.get(MARK) in FUSED:
+            ports = {n: port for n, port in node.nodes.items() if isinstance(port, (nir.Input, nir.Output))}
+            node = nir.NIRGraph(ports, [], metadata=node.metadata, type_check=False)
+        nodes[name] = node
+    return nir.NIRGraph(nodes, graph.edges, metadata=graph.metadata, type_check=False)

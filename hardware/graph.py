@@ -7,7 +7,6 @@ values are summed. Every error names the node.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import nir
 
@@ -38,21 +37,6 @@ class FlatGraph:
     def names_of(self, *kinds: type) -> list[str]:
         """Names of all nodes of these kinds, in execution order."""
         return [name for name, node in self.nodes.items() if isinstance(node, kinds)]
-
-
-def read_graph(path: str | Path) -> nir.NIRGraph:
-    """`nir.read` with type checking; GraphError in one line for a file that is missing, damaged or not NIR."""
-    path = Path(path)
-    if not path.is_file():
-        raise GraphError(f"{path}: no such file")
-    try:
-        graph = nir.read(path)
-    except Exception as error:  # h5py and nir raise many kinds
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise GraphError(f"{path}: not a readable NIR file: {reason}") from error
-    if not isinstance(graph, nir.NIRGraph):
-        raise GraphError(f"{path}: holds a single {type(graph).__name__} node, not a graph")
-    return graph
 
 
 def flatten(graph: nir.NIRGraph, *, fused: bool = False) -> FlatGraph:
@@ -106,7 +90,7 @@ def _inline(
             continue
         inner_nodes, inner_edges = _inline(node, f"{name}.", fused, internal)
         if marked:
-            internal |= inner_nodes.keys()
+            internal.update(inner_nodes)
         ports = {}
         for kind in (nir.Input, nir.Output):
             found = [n for n in inner_nodes if isinstance(inner_nodes[n], kind)]
@@ -114,6 +98,8 @@ def _inline(
                 raise GraphError(f"nested graph '{name}' has {len(found)} {kind.__name__} nodes; it needs one")
             ports[kind] = found[0]
         entries[name], exits[name] = ports[nir.Input], ports[nir.Output]
+        if taken := nodes.keys() & inner_nodes.keys():
+            raise GraphError(f"node '{min(taken)}' exists twice: as it is, and inside nested graph '{name}'")
         nodes |= inner_nodes
         edges += inner_edges
     for source, target in graph.edges:

@@ -27,6 +27,7 @@ class Population:
     kind: str
     shape: tuple[int, ...]
     depth: int
+    internal: bool = False  # a gate inside an operation, not a population of the model
 
     def reset_offset(self, time_steps: int) -> int:
         """The phase, in steps modulo T, at which this population's windows begin (Lava counts from 1)."""
@@ -49,6 +50,11 @@ class Schedule:
 
     populations: dict[str, Population] = field(default_factory=dict)
     connections: list[Connection] = field(default_factory=list)
+
+    @property
+    def recorded(self) -> list[str]:
+        """What a trace holds: the populations that spike, but for internal gates, and the outputs."""
+        return [p.name for p in self.populations.values() if p.kind in ("neuron", "output") and not p.internal]
 
     @property
     def depth(self) -> int:
@@ -101,13 +107,16 @@ class _Scheduler:
             linear = isinstance(self.graph.nodes.get(term), SYNAPSES)
             arrivals.append((self._reader(term), term) if linear else (term, None))
         depth = 1 + max(self.plan.populations[source].depth for source, _ in arrivals)
-        self.plan.populations.setdefault(name, Population(name, kind, shape, depth))
+        connections = []
         for source, synapse in arrivals:
             delay = depth - self.plan.populations[source].depth - 1
             if synapse and delay:
                 source, delay = self._held_back(source, depth - 1), 0
             self._check_delay(source, name, delay)
-            self.plan.connections.append(Connection(source, name, synapse, delay))
+            connections.append(Connection(source, name, synapse, delay))
+        internal = name in self.graph.internal
+        self.plan.populations[name] = Population(name, kind, shape, depth, internal)
+        self.plan.connections += connections
 
     def _reader(self, linear: str) -> str:
         """The one population that a linear node reads: its source, or a relay that adds up its sources."""

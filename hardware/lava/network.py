@@ -22,8 +22,10 @@ from ..linear import constants
 from ..neuron import TIME_STEP, Neuron
 from ..schedule import Connection, Population, Schedule
 from ..shapes import conv_geometry, pair
+from .partition import bus, partition
 from .processes.recorder import Recorder
-from .simulate import recorded
+from .processes.section import SectionProcess
+from .section import Section
 
 GRADED_BITS = 24  # message width of counts; a spike's message has none
 IMMEDIATE = 4095  # du of a current that lasts one step
@@ -42,7 +44,7 @@ def build(graph: FlatGraph, plan: Schedule, frames: np.ndarray, time_steps: int,
     for connection in plan.connections:
         _connect(graph, plan, connection, processes)
     window = len(frames) - plan.depth
-    for name in recorded(plan):
+    for name in plan.recorded:
         population = plan.populations[name]
         recorder = Recorder(
             shape=_lava_shape(population.shape),
@@ -53,6 +55,26 @@ def build(graph: FlatGraph, plan: Schedule, frames: np.ndarray, time_steps: int,
         )
         processes[name].s_out.connect(recorder.a_in)
         processes[f"{name} recorder"] = recorder
+    return processes
+
+
+def build_sections(
+    graph: FlatGraph, plan: Schedule, frames: np.ndarray, time_steps: int, folder: Path, count: int
+) -> dict[str, SectionProcess]:
+    """The same network as `build`, in `count` Lava processes that each hold a section of it."""
+    parts = partition(graph, plan, count)
+    crossing = bus(plan, parts)
+    places, width = {}, 0
+    for name in crossing:
+        start, width = width, width + int(np.prod(plan.populations[name].shape))
+        places[name] = slice(start, width)
+    processes: dict[str, SectionProcess] = {}
+    for index, names in enumerate(parts):
+        section = Section(graph, plan, names, frames, time_steps, folder)
+        process = SectionProcess(section=section, places=places, width=max(width, 1), name=f"section {index}")
+        for earlier in processes.values():
+            earlier.bus_out.connect(process.bus_in)
+        processes[process.name] = process
     return processes
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import sys
 import tempfile
 from collections.abc import Callable
@@ -11,7 +12,9 @@ from pathlib import Path
 import nir
 import numpy as np
 
-from ..graph import flatten
+from ..fused import without_gates
+from ..graph import FlatGraph, flatten
+from ..graph_file import write_graph
 from ..interpreter import check_inputs
 from ..linear import constants
 from ..schedule import Schedule, schedule
@@ -27,12 +30,18 @@ def simulate(
     *,
     bit_accurate: bool = True,
     stock_models: bool = False,
+    sections: int | None = None,
+    fused: bool = True,
     progress: Callable[[int, int], None] | None = None,
 ) -> SpikeTrace:
     """Run a NIR graph of whole-numbered weights in Lava, samples streamed back to back.
 
     inputs: whole numbers [T, B, *input shape]. bit_accurate: Lava's fixed-point models, the only ones so far.
-    stock_models: use none but Lava's own process models. progress: called with (steps done, steps in all).
+    sections: in how many Lava processes of our own the network runs, as many as there are cores unless given; 0:
+    each population and synapse is one of Lava's own processes, with its own bit-accurate models but for Conv, which
+    is a matrix product. stock_models: sections = 0, and Conv is Lava's own too. fused: sections run marked nested
+    graphs as the one operation they compute; Lava's own processes run gates. progress: called with (steps done,
+    steps in all).
 
     Returns the spikes of every LIF, IF and Threshold, int8 [T, B, ...], and the sums at every Output node, int32
     [T, B, ...], by node name in execution order, as hardware.interpret does.
@@ -41,43 +50,41 @@ def simulate(
     """
     if not bit_accurate:
         raise ValueError("bit_accurate is False; only Lava's fixed-point models are supported so far")
-    flat = flatten(graph)
+    sections = (0 if stock_models else os.cpu_count() or 1) if sections is None else sections
+    if sections < 0 or (sections and stock_models):
+        raise ValueError(f"sections is {sections}; it must be at least 0, and 0 with stock_models")
+    fused = fused and sections > 0
+    flat = flatten(graph, fused=fused)
     inputs = check_inputs(flat, inputs)
     plan = schedule(flat)
     if importlib.util.find_spec("lava") is None:
         raise ImportError(INSTALL)
     with tempfile.TemporaryDirectory(prefix="lava-job-") as name:
         folder = Path(name)
-        nir.write(folder / "graph.nir", graph, compression=None)
-        np.savez(folder / "job.npz", inputs=inputs, stock_models=stock_models)
+        write_graph(without_gates(graph) if fused else graph, folder / "graph.nir", compression=None)
+        np.savez(folder / "job.npz", inputs=inputs, stock_models=stock_models, sections=sections, fused=fused)
         run_supervised(
             [sys.executable, "-m", "hardware.lava.worker", name],
             on_message=lambda message: progress(message["done"], message["steps"]) if progress else None,
         )
-        return _read_records(folder, plan, inputs.shape[:2], constants(flat))
+        return _read_records(folder, flat, plan, inputs.shape[:2])
 
 
 def process_count(plan: Schedule) -> int:
-    """How many Lava processes a schedule takes: populations, synapses, and a recorder for each that is read."""
-    return len(plan.populations) + len(plan.connections) + len(recorded(plan))
+    """How many of Lava's own processes a network takes: populations, synapses, a recorder for each that is read."""
+    return len(plan.populations) + len(plan.connections) + len(plan.recorded)
 
 
-def recorded(plan: Schedule) -> list[str]:
-    """The populations whose values a trace holds."""
-    return [name for name, population in plan.populations.items() if population.kind in ("neuron", "output")]
-
-
-def _read_records(folder: Path, plan: Schedule, shape: tuple[int, int], at_rest: dict[str, np.ndarray]) -> SpikeTrace:
-    """Records in Lava's order [B * T, H, W, C] -> trace [T, B, C, H, W].
+def _read_records(folder: Path, graph: FlatGraph, plan: Schedule, shape: tuple[int, int]) -> SpikeTrace:
+    """Records [B * T, ...] -> trace [T, B, ...].
 
     A graded relay has no bias: what the output would hold at rest is added here, where the host reads it.
     """
     time_steps, samples = shape
+    at_rest = constants(graph)
     trace = SpikeTrace()
-    for name in recorded(plan):
+    for name in plan.recorded:
         record = np.load(folder / f"{name}.npy")
-        if record.ndim == 4:
-            record = record.transpose(0, 3, 1, 2)
         values = np.ascontiguousarray(record.reshape(samples, time_steps, *record.shape[1:]).swapaxes(0, 1))
         if plan.populations[name].kind == "output":
             values += at_rest[name].astype(np.int32)

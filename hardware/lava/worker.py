@@ -10,7 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ..graph import flatten, read_graph
+from ..graph import flatten
+from ..graph_file import read_graph
 from ..schedule import schedule
 from .compat import prepare_lava
 from .watch import Worker, run_as_worker
@@ -25,18 +26,19 @@ def run(worker: Worker, folder: Path) -> None:
     from lava.magma.core.run_configs import Loihi2SimCfg
 
     from .models import FAST_MODELS
-    from .network import build
+    from .network import build, build_sections
 
-    graph = flatten(read_graph(folder / "graph.nir"))
-    plan = schedule(graph)
     with np.load(folder / "job.npz") as job:
-        inputs, stock_models = job["inputs"], bool(job["stock_models"])
+        inputs, stock_models, sections, fused = (job[key] for key in ("inputs", "stock_models", "sections", "fused"))
+    graph = flatten(read_graph(folder / "graph.nir", type_check=False), fused=bool(fused))
+    plan = schedule(graph)
     time_steps, samples = inputs.shape[:2]
     stream = inputs.swapaxes(0, 1).reshape(samples * time_steps, *inputs.shape[2:])
     silence = np.zeros((plan.depth, *stream.shape[1:]), stream.dtype)
-    processes = build(graph, plan, np.concatenate([stream, silence]), time_steps, folder)
+    job = (graph, plan, np.concatenate([stream, silence]), time_steps, folder)
+    processes = build_sections(*job, int(sections)) if sections else build(*job)
 
-    entry = processes[graph.input_name]
+    entry = next(iter(processes.values()))
     worker.watch(entry)
     configuration = Loihi2SimCfg(select_tag="fixed_pt", exception_proc_model_map={} if stock_models else FAST_MODELS)
     steps = plan.steps(samples, time_steps)

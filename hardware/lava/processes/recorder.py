@@ -18,12 +18,13 @@ from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
 
 class Recorder(AbstractProcess):
-    """Records `steps` time steps of a population from `first_step` on (Lava counts from 1)."""
+    """Records `steps` time steps of a population from `first_step` on (Lava counts from 1), channels first."""
 
     def __init__(self, *, shape: tuple[int, ...], file: str, first_step: int, steps: int, binary: bool) -> None:
         super().__init__(file=file, first_step=first_step)
         dtype = np.int8 if binary else np.int32
-        np.lib.format.open_memmap(file, mode="w+", dtype=dtype, shape=(steps, *shape)).flush()
+        stored = (shape[-1], *shape[:-1]) if len(shape) == 3 else shape
+        np.lib.format.open_memmap(file, mode="w+", dtype=dtype, shape=(steps, *stored)).flush()
         self.a_in = InPort(shape=shape)
 
 
@@ -44,4 +45,4 @@ class RecorderModel(PyLoihiProcessModel):
         values = self.a_in.recv()
         row = self.time_step - self.proc_params["first_step"]
         if 0 <= row < len(self.rows):
-            self.rows[row] = values
+            self.rows[row] = np.moveaxis(values, -1, 0) if values.ndim == 3 else values

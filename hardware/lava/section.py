@@ -1,0 +1,187 @@
+"""A section of a network, stepped as Lava would step its processes, but in one process and in NumPy alone.
+
+Every population and synapse keeps Lava's semantics: a synapse gives last step's sums, neurons cost no time, LIFReset
+resets at the first step of each window, arithmetic is Loihi's. So spikes are those of the stock processes, step for
+step (tests/hardware/lava/test_section.py).
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+
+from ..bounds import Interval, synapse_bounds, value_bounds
+from ..fixed_point import DECAY_UNITY, FRACTION, SUM_LIMIT
+from ..graph import FlatGraph
+from ..linear import constants
+from ..neuron import Neuron, check_below_limit
+from ..schedule import Connection, Population, Schedule
+from .synapses import EXACT_IN_FLOAT32, make_synapse
+
+
+class Cell:
+    """One population: its value at this step, from what its synapses gave at the last."""
+
+    def __init__(self, population: Population):
+        self.population = population
+        self.arriving: list[np.ndarray] = []  # one array for each connection, filled by `Link`s
+        self.value = np.zeros(population.shape, np.float32)
+
+    def total(self) -> np.ndarray:
+        """The sum of all that arrives."""
+        first, *others = self.arriving
+        return sum(others, first)
+
+    def update(self, step: int) -> None:
+        """Relay: send on the sum. Sums of spikes are below 2^24, so float32 holds them."""
+        self.value[...] = self.total()
+
+
+class NeuronCell(Cell):
+    """LIF, IF or gate; the membrane is held in 1/64, in float32 where halving it is exact, else in float64."""
+
+    def __init__(self, population: Population, neuron: Neuron, bias: np.ndarray, time_steps: int, checked: bool):
+        super().__init__(population)
+        self.decay, self.threshold = neuron.uniform(population.name)
+        self.is_gate = self.decay == DECAY_UNITY
+        self.kept = (DECAY_UNITY - self.decay) / DECAY_UNITY
+        self.offset, self.time_steps = population.reset_offset(time_steps), time_steps
+        self.checked = checked
+        self.bias = bias * (1 if self.is_gate else FRACTION)
+        halving = np.log2(self.kept).is_integer() if self.kept else True
+        self.membrane = np.zeros(population.shape, np.float32 if halving else np.float64)
+        self.fired = np.zeros(population.shape, bool)
+
+    @property
+    def unit(self) -> int:
+        """What one synaptic unit is: a gate compares sums as they are, a membrane counts in 1/64."""
+        return 1 if self.is_gate else FRACTION
+
+    def update(self, step: int) -> None:
+        """membrane <- toward_zero(membrane * kept) + current + bias; spike iff membrane > threshold, then 0."""
+        current = self.total()
+        if self.checked:
+            check_below_limit(self.population.name, "sum of inputs", current * (FRACTION // self.unit))
+        if self.is_gate:
+            np.greater(current, self.threshold - self.bias, out=self.fired)
+        else:
+            membrane = self.membrane
+            if step % self.time_steps == self.offset:
+                membrane[...] = 0
+            else:
+                membrane *= self.kept
+                np.trunc(membrane, out=membrane)
+            membrane += current
+            membrane += self.bias
+            if self.checked:
+                check_below_limit(self.population.name, "membrane", membrane)
+            np.greater(membrane, self.threshold * FRACTION, out=self.fired)
+            np.copyto(membrane, 0, where=self.fired)
+        self.value[...] = self.fired
+
+
+class Link:
+    """One synapse or identity: reads a population's value at this step, gives it to the targets at the next."""
+
+    def __init__(self, graph: FlatGraph, source: Cell, connection: Connection, bounds: Interval, unit: int):
+        self.source, self.unit = source, unit
+        self.synapse = None
+        shape, dtype = source.population.shape, np.dtype(np.float32)
+        if connection.synapse:
+            in_shape = graph.shapes[graph.sources[connection.synapse][0]]
+            self.in_shape, shape = in_shape, graph.shapes[connection.synapse]
+            self.synapse, dtype = make_synapse(graph.nodes[connection.synapse], in_shape, shape, bounds, unit)
+        elif max(map(abs, bounds)) * unit >= EXACT_IN_FLOAT32:
+            dtype = np.dtype(np.float64)
+        self.sums = np.zeros(shape, dtype)
+        self.waiting = deque(np.zeros(shape, dtype) for _ in range(connection.delay))
+
+    def transmit(self) -> None:
+        """Compute what the targets find at the next step."""
+        if self.synapse:
+            self.synapse(self.source.value.reshape(self.in_shape), self.sums)
+            return
+        self.waiting.append(self.source.value * self.unit)
+        self.sums[...] = self.waiting.popleft()
+
+
+class Section:
+    """The populations `names` of a network, with the synapses that lead to them.
+
+    frames: [steps, *input shape]. folder: where records are written, NAME.npy, [images * T, *shape].
+    """
+
+    def __init__(
+        self, graph: FlatGraph, plan: Schedule, names: Iterable[str], frames: np.ndarray, time_steps: int, folder: Path
+    ):
+        self.names = set(names)
+        self.frames, self.plan = frames, plan
+        at_rest = constants(graph)
+        bounds = value_bounds(graph, plan, (float(frames.min()), float(frames.max())))
+        self.cells: dict[str, Cell] = {}
+        self.links: dict[tuple, Link] = {}
+        for name, population in plan.populations.items():
+            incoming = [c for c in plan.connections if c.target == name] if name in self.names else []
+            if population.kind == "neuron" and name in self.names:
+                neuron = Neuron.from_node(name, graph.nodes[name])
+                checked = not _cannot_overflow(graph, incoming, bounds, at_rest[name], time_steps)
+                self.cells[name] = NeuronCell(population, neuron, _compact(at_rest[name]), time_steps, checked)
+            else:
+                self.cells[name] = Cell(population)
+            for connection in incoming:
+                self._connect(graph, connection, bounds)
+        window = len(frames) - plan.depth
+        self.records = {
+            name: np.lib.format.open_memmap(
+                folder / f"{name}.npy",
+                mode="w+",
+                dtype=np.int8 if population.kind == "neuron" else np.int32,
+                shape=(window, *population.shape),
+            )
+            for name, population in plan.populations.items()
+            if name in self.names and name in plan.recorded
+        }
+
+    def _connect(self, graph: FlatGraph, connection: Connection, bounds: dict[str, Interval]) -> None:
+        target = self.cells[connection.target]
+        unit = getattr(target, "unit", 1)
+        key = (connection.source, connection.synapse, connection.delay, unit)  # targets may share a synapse
+        if key not in self.links:
+            source = self.cells[connection.source]
+            self.links[key] = Link(graph, source, connection, bounds[connection.source], unit)
+        target.arriving.append(self.links[key].sums.reshape(target.population.shape))
+
+    def update(self, step: int) -> None:
+        """All populations of the section at a time step, counted from 1; their values are recorded."""
+        for name in self.names:
+            cell = self.cells[name]
+            if cell.population.kind == "input":
+                cell.value[...] = self.frames[step - 1]
+            else:
+                cell.update(step)
+            if name in self.records:
+                row = step - 1 - cell.population.depth
+                if 0 <= row < len(self.records[name]):
+                    self.records[name][row] = cell.value
+
+    def transmit(self) -> None:
+        """All synapses that lead into the section, from the values of this step."""
+        for link in self.links.values():
+            link.transmit()
+
+
+def _compact(bias: np.ndarray) -> np.ndarray:
+    """A bias map as one number a channel where it is that: cheaper to add."""
+    narrow = bias[:, :1, :1] if bias.ndim == 3 else bias
+    return (narrow if np.array_equal(np.broadcast_to(narrow, bias.shape), bias) else bias).astype(np.float32)
+
+
+def _cannot_overflow(graph, incoming, bounds, bias, time_steps) -> bool:
+    """Whether no input can take the sum, or any membrane that it feeds, to 2^17."""
+    ends = [synapse_bounds(graph.nodes.get(c.synapse), bounds[c.source]) for c in incoming]
+    low, high = sum(end[0] for end in ends), sum(end[1] for end in ends)
+    largest = max(abs(low), abs(high)) + float(np.abs(bias).max(initial=0))
+    return largest * time_steps < SUM_LIMIT
