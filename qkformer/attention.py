@@ -71,7 +71,7 @@ class TokenAttention(QKAttention):
     """Q-K token attention: which tokens matter, per head. attn_lif emits [T, B, heads, H, W].
 
     A = LIF(sum over the channels of a head of Q), out = proj(A x K). Q and K: spikes [T, B, C, H, W].
-    Source: QKFormer, arXiv:2403.16552, eq. 6 and 7; Token_QK_Attention in its cifar10/model.py.
+    Source: QKFormer, arXiv:2403.16552; Token_QK_Attention in cifar10/model.py of its code.
     """
 
     def pooled_queries(self, q: Tensor) -> Tensor:
@@ -83,7 +83,7 @@ class ChannelAttention(QKAttention):
     """Q-K channel attention: which channels matter. attn_lif emits [T, B, C, 1, 1].
 
     A = LIF(sum over all tokens of Q), out = proj(A x K). Q and K: spikes [T, B, C, H, W].
-    Source: QKFormer, arXiv:2403.16552, section 3.2 (no code published).
+    Source: QKFormer, arXiv:2403.16552; its code has no channel attention.
     """
 
     def pooled_queries(self, q: Tensor) -> Tensor:
@@ -95,7 +95,7 @@ class SelfAttention(Attention):
     """Spiking self-attention: proj(attn_lif(scale * Q K^T V)) without a softmax. attn_lif emits [T, B, C, H, W].
 
     Q, K, V are spikes, so the product is an integer, and computing K^T V first changes no bit of it.
-    Source: Spikformer, arXiv:2209.15425, eq. 6; SSA in its imagenet/model.py.
+    Source: Spikformer, arXiv:2209.15425; SSA in imagenet/model.py of its code.
     `batch_leak` lets proj_lif leak between the samples of a batch, as published with QKFormer.
     """
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, ClassVar
 
 CHOICES = {
@@ -34,6 +35,13 @@ def _check_positive(owner: Any, *names: str) -> None:
         value = getattr(owner, name)
         if not isinstance(value, int) or isinstance(value, bool) or value < 1:
             raise ConfigError(f"{name} is {value!r}; it must be a whole number of at least 1")
+
+
+def _check_above_zero(owner: Any, *names: str) -> None:
+    for name in names:
+        value = getattr(owner, name)
+        if not isinstance(value, int | float) or not 0 < value < math.inf:
+            raise ConfigError(f"{name} is {value!r}; it must be a finite number above 0")
 
 
 @dataclass(frozen=True)
@@ -135,13 +143,14 @@ class Config:
     attention_layer: str = "conv1d"
     mlp_layer: str = "conv2d"
     mlp_name: str = "mlp"
-    unused: tuple[str, ...] = field(default=())
+    unused: tuple[str, ...] = ()
 
     UNUSED: ClassVar[tuple[str, ...]] = ("block norms", "head norm", "position embedding")
 
     def __post_init__(self):
         _check_choices(self)
         _check_positive(self, "num_classes", "image_size", "in_channels", "time_steps")
+        _check_above_zero(self, "tau", "v_threshold", "attention_threshold", "attention_scale")
         if not self.stages:
             raise ConfigError("stages is empty; a model needs at least one")
         if self.family == "spikformer" and len(self.stages) != 1:
@@ -150,8 +159,8 @@ class Config:
             raise ConfigError(f"image_size is {self.image_size}; it must be a multiple of the stride, {self.stride}")
         if self.tau < 1 or (self.neuron == "plif" and self.tau == 1):
             raise ConfigError(f"tau is {self.tau}; it must be at least 1 time step, and more for plif")
-        if min(self.v_threshold, self.attention_threshold) <= 0:
-            raise ConfigError("v_threshold and attention_threshold must be above 0")
+        if self.residual == "pre-activation" and self.pooling == "spike":
+            raise ConfigError("pooling is 'spike'; with a pre-activation residual there are only currents to pool")
         if unknown := set(self.unused) - set(self.UNUSED):
             raise ConfigError(f"unused has {sorted(unknown)}; it may have {', '.join(self.UNUSED)}")
 

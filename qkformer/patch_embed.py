@@ -13,8 +13,8 @@ SHORTCUT = "proj_res"
 class PatchEmbed(Layered):
     """3x3 convolutions with max-pools, and a shortcut round the last of them.
 
-    SPEDS (arXiv:2403.16552, section 3.4) sends the shortcut through a strided 1x1 convolution and pools currents,
-    before the neuron; SPS (arXiv:2209.15425, section 3.2) adds it as it is and pools spikes, after the neuron.
+    SPEDS (arXiv:2403.16552) sends the shortcut through a strided 1x1 convolution and pools currents,
+    before the neuron; SPS (arXiv:2209.15425) adds it as it is and pools spikes, after the neuron.
     Deployable models pool spikes as well. Under a pre-activation residual each neuron fires before its
     convolution; the convolution of the image itself (`takes_image`) has none.
     """

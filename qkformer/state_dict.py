@@ -60,7 +60,7 @@ def read_state_dict(path: str | Path) -> StateDictFile:
             return _read_safetensors(path)
     except OSError as error:
         raise CheckpointError(f"{path}: {error.strerror or error}") from error
-    return _unwrap(path, _read_pickle(path))
+    return _unwrap(path, read_pickle(path))
 
 
 def _read_safetensors(path: Path) -> StateDictFile:
@@ -74,7 +74,12 @@ def _read_safetensors(path: Path) -> StateDictFile:
     return StateDictFile(tensors, header, "safetensors" + prefix)
 
 
-def _read_pickle(path: Path) -> Any:
+def read_pickle(path: Path) -> Any:
+    """What `torch.save` wrote, read with `weights_only=True` on the CPU.
+
+    Raises:
+        CheckpointError: not such a file, cut short, or one that asks for code to be run.
+    """
     try:
         with torch.serialization.safe_globals(PLAIN_DATA):
             return torch.load(path, map_location="cpu", weights_only=True)

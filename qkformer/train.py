@@ -20,7 +20,7 @@ from .configs import get_config
 from .data import load_data
 from .files import write_atomically
 from .model import SpikingTransformer, create_model
-from .state_dict import CheckpointError
+from .state_dict import CheckpointError, read_pickle
 
 STATE_SUFFIX = ".state"
 EVALUATION_BATCH = 256
@@ -175,10 +175,9 @@ class _Run:
         """Go on where `save` was called."""
         if not path.is_file():
             raise CheckpointError(f"{path}: no state to resume from; train without resuming first")
-        try:
-            state = torch.load(path, weights_only=True)
-        except Exception as error:  # torch raises many kinds for a damaged file
-            raise CheckpointError(f"{path}: not a training state: {str(error).splitlines()[0]}") from error
+        state = read_pickle(path)
+        if not isinstance(state, dict) or "task" not in state:
+            raise CheckpointError(f"{path}: not a training state")
         for name, value in self.task.items():
             if state["task"][name] != value:
                 raise CheckpointError(f"{path}: the run to resume had {name} {state['task'][name]}, not {value}")

@@ -58,6 +58,9 @@ def test_resuming_needs_a_state_of_the_same_recipe(tmp_path):
     with pytest.raises(CheckpointError, match="no state to resume from"):
         run(tmp_path / "none", resume=True)
     (tmp_path / "bad.state").write_bytes(b"not a state")
+    with pytest.raises(CheckpointError, match=r"bad.state: not a checkpoint, or damaged"):
+        run(tmp_path / "bad", resume=True)
+    torch.save({"weights": torch.zeros(1)}, tmp_path / "bad.state")
     with pytest.raises(CheckpointError, match=r"bad.state: not a training state"):
         run(tmp_path / "bad", resume=True)
 
