@@ -70,8 +70,10 @@ def encode_bias(name: str, bias: np.ndarray) -> tuple[np.ndarray, int]:
 
     Raises RangeError when no exponent in 0 .. 7 gives a mantissa in -4096 .. 4095.
     """
-    check_integer(name, "bias", bias)
-    fractions = np.asarray(bias).astype(np.int64) << FRACTION_BITS
+    fractions = np.asarray(bias, np.float64) * FRACTION
+    if not (np.isfinite(fractions).all() and np.array_equal(fractions, np.rint(fractions))):
+        check_integer(name, "bias", bias)
+    fractions = fractions.astype(np.int64)
     low, high = BIAS_MANTISSA_RANGE
     for exponent in range(BIAS_EXPONENT_RANGE[1] + 1):
         mantissa = fractions >> exponent

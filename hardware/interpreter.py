@@ -11,7 +11,7 @@ from collections.abc import Callable
 import nir
 import numpy as np
 
-from .fixed_point import FRACTION, MESSAGE_LIMIT, RangeError, check_integer, check_range
+from .fixed_point import FRACTION, MESSAGE_LIMIT, RangeError, check_integer, check_range, encode_bias
 from .graph import SYNAPSES, FlatGraph, flatten
 from .linear import apply_linear, bias_of, constants
 from .neuron import TIME_STEP, Neuron, check_below_limit
@@ -65,6 +65,7 @@ def interpret(
             values[name] = out.reshape(*total.shape[:2], *out.shape[1:]) + bias_of(node)
         else:
             current = _current(name, total)
+            encode_bias(name, at_rest[name])
             check_below_limit(name, "sum of inputs", current - _current(name, at_rest[name]))
             values[name] = Neuron.from_node(name, node, time_step).run(name, current)
             if name not in flat.internal:

@@ -20,6 +20,7 @@ from .fixed_point import (
 from .shapes import GraphError
 
 TIME_STEP = 1e-4  # seconds; NIR's time constants are in seconds
+TOLERANCE = 1e-6  # relative: NIR files hold parameters in float32
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ class Neuron:
             leaky = isinstance(node, nir.LIF)
             rate = time_step / np.asarray(node.tau, np.float64) if leaky else np.zeros(threshold.shape)
             gain = np.asarray(node.r, np.float64) * (rate if leaky else time_step)
-            decay = np.rint(rate * DECAY_UNITY).astype(np.int64)
+            decay = np.rint(rate * DECAY_UNITY)
             for field in ("v_leak", "v_reset") if leaky else ("v_reset",):
                 _require(name, field, getattr(node, field), 0.0, "0")
             _require(name, "gain r * time_step / tau" if leaky else "gain r * time_step", gain, 1.0, "1")
@@ -92,6 +93,6 @@ def check_below_limit(name: str, what: str, values: np.ndarray) -> None:
 
 def _require(name: str, what: str, values: np.ndarray, wanted: np.ndarray | float, described: str) -> None:
     values = np.asarray(values, np.float64)
-    wrong = ~(np.abs(values - wanted) <= 1e-3 * np.maximum(1.0, np.abs(wanted)) * 0.1)
+    wrong = ~(np.abs(values - wanted) <= TOLERANCE * np.maximum(1.0, np.abs(wanted)))
     if wrong.any():
         raise GraphError(f"{name}: {what} is {values[wrong].reshape(-1)[0]:g}; the integer neuron needs {described}")

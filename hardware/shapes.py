@@ -39,6 +39,10 @@ def output_shape(name: str, node: nir.NIRNode, sources: list[tuple[str, tuple[in
         return tuple(int(n) for n in np.asarray(node.input_type["input"]).reshape(-1))
     if not sources:
         raise GraphError(f"node '{name}' has no input edge")
+    bias = getattr(node, "bias", None)
+    if bias is not None and np.shape(bias) != node.weight.shape[:1]:
+        outputs = len(node.weight)
+        raise GraphError(f"node '{name}' has a bias of shape {np.shape(bias)}; its weight needs ({outputs},)")
     first, shape = sources[0]
     for other, other_shape in sources[1:]:
         if other_shape != shape:
@@ -72,7 +76,10 @@ def output_shape(name: str, node: nir.NIRNode, sources: list[tuple[str, tuple[in
         raise GraphError(f"node '{name}' needs an input [channels, height, width], but '{first}' gives {shape}")
     if isinstance(node, nir.Conv2d):
         expect((node.weight.shape[1] * int(node.groups), *shape[1:]))
-        stride, padding, dilation = conv_geometry(node)
+        try:
+            stride, padding, dilation = conv_geometry(node)
+        except GraphError as error:
+            raise GraphError(f"node '{name}': {error}") from error
         channels, kernel = node.weight.shape[0], node.weight.shape[2:]
     else:
         kernel, stride, padding, dilation = (

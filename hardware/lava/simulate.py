@@ -12,12 +12,15 @@ from pathlib import Path
 import nir
 import numpy as np
 
+from ..fixed_point import encode_bias
 from ..fused import without_gates
 from ..graph import FlatGraph, flatten
 from ..graph_file import write_graph
 from ..interpreter import check_inputs
 from ..linear import constants
+from ..neuron import Neuron
 from ..schedule import Schedule, schedule
+from ..shapes import NEURONS
 from ..trace import SpikeTrace
 from .supervise import run_supervised
 
@@ -57,6 +60,7 @@ def simulate(
     flat = flatten(graph, fused=fused)
     inputs = check_inputs(flat, inputs)
     plan = schedule(flat)
+    _check_neurons(flat)
     if importlib.util.find_spec("lava") is None:
         raise ImportError(INSTALL)
     with tempfile.TemporaryDirectory(prefix="lava-job-") as name:
@@ -68,6 +72,14 @@ def simulate(
             on_message=lambda message: progress(message["done"], message["steps"]) if progress else None,
         )
         return _read_records(folder, flat, plan, inputs.shape[:2])
+
+
+def _check_neurons(graph: FlatGraph) -> None:
+    """Raise unless each population has what Lava gives it: one decay, one threshold, one exponent of its biases."""
+    at_rest = constants(graph)
+    for name in graph.names_of(*NEURONS):
+        Neuron.from_node(name, graph.nodes[name]).uniform(name)
+        encode_bias(name, at_rest[name])
 
 
 def process_count(plan: Schedule) -> int:
