@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -36,7 +37,8 @@ class SpikeTrace(dict[str, np.ndarray]):
         if not path.is_file():
             raise TraceError(f"{path}: no such file")
         try:
-            with np.load(path, allow_pickle=False) as archive:
+            with path.open("rb") as file:
+                archive = np.load(file, allow_pickle=False)
                 return cls({name: archive[name] for name in archive.files})
-        except (OSError, ValueError, EOFError, zipfile.BadZipFile, AttributeError) as error:
+        except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error, AttributeError) as error:
             raise TraceError(f"{path}: not a readable trace: {error}") from error
