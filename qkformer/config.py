@@ -116,11 +116,30 @@ class StageConfig:
 class Config:
     """The whole description of a model.
 
-    `image_size` is the side of a square image in pixels; with `fixed_size=False` it is only the usual one, and
-    any multiple of `stride` is taken. `batch_leak=True` reproduces the published code, whose self-attention lets
-    membrane potential pass from one sample of a batch into the next (github.com/zhouchenlin2096/QKFormer, issues
-    14 and 17); Spikformer has no such leak, and there it changes nothing. `unused` names parts of the published
-    state dicts that the published forward pass never calls.
+    Attributes:
+        name: what the model is called in messages.
+        stages: patch embeddings and blocks, in order.
+        num_classes: the length of the logits.
+        image_size: the side of a square image, in pixels.
+        in_channels: of an image or event frame.
+        time_steps: T; an image is shown T times, of event frames there are T.
+        family: whose attribute names the model bears.
+        events: whether the input is event frames [B, T, C, H, W] instead of images [B, C, H, W].
+        fixed_size: whether images must be of `image_size`, or of any multiple of `stride`.
+        batch_leak: reproduces the published QKFormer, whose self-attention lets membrane potential pass from one
+            sample of a batch into the next (github.com/zhouchenlin2096/QKFormer, issues 14 and 17). Spikformer
+            has no such leak; there it changes nothing.
+        pooling: whether max-pools see currents, before the neuron, or spikes, after it.
+        neuron: the kind of every neuron.
+        residual: whether spikes are added up, or the currents before them.
+        tau: time constant of leaky neurons, in time steps.
+        v_threshold: of all neurons but the attention's.
+        attention_threshold: of the attention's own neuron (`attn_lif`).
+        attention_scale: what Q K^T V is multiplied by.
+        attention_layer: the PyTorch layer of Q, K, V and the projection; it decides the shape of their weights.
+        mlp_layer: that of the two layers after the attention.
+        mlp_name: what these two are called, before their number.
+        unused: parts of the published state dicts that the published forward pass never calls.
     """
 
     name: str
