@@ -17,12 +17,14 @@ from lava.proc.sparse.process import DelaySparse, Sparse
 from scipy import sparse
 
 from ..fixed_point import encode_bias, weight_exponent
+from ..fused import Fused
 from ..graph import FlatGraph
 from ..linear import constants
 from ..neuron import TIME_STEP, Neuron
 from ..schedule import Connection, Population, Schedule
 from ..shapes import conv_geometry, pair
 from .partition import bus, partition
+from .processes.operation import Operation
 from .processes.recorder import Recorder
 from .processes.section import SectionProcess
 from .section import Section
@@ -71,7 +73,11 @@ def build_sections(
     processes: dict[str, SectionProcess] = {}
     for index, names in enumerate(parts):
         section = Section(graph, plan, names, frames, time_steps, folder)
-        process = SectionProcess(section=section, places=places, width=max(width, 1), name=f"section {index}")
+        times = folder / f"times-{index}.npy"
+        np.lib.format.open_memmap(times, mode="w+", dtype=np.float64, shape=(len(frames), 3)).flush()
+        process = SectionProcess(
+            section=section, places=places, width=max(width, 1), name=f"section {index}", times=str(times)
+        )
         for earlier in processes.values():
             earlier.bus_out.connect(process.bus_in)
         processes[process.name] = process
@@ -110,6 +116,8 @@ def _connect(graph: FlatGraph, plan: Schedule, connection: Connection, processes
     if isinstance(node, (type(None), nir.Scale)):
         synapse = _elementwise(node, source.shape, connection.delay, graded)
         entry_shape = exit_shape = source.shape
+    elif isinstance(node, Fused):
+        synapse, entry_shape, exit_shape = Operation(operation=node), node.input_shape, node.output_shape
     else:
         synapse, entry_shape, exit_shape = _convolution(graph, connection.synapse, node, graded)
     key = f"{connection.source} -> {connection.target} ({connection.synapse or 'identity'})"

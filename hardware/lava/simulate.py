@@ -41,10 +41,10 @@ def simulate(
 
     inputs: whole numbers [T, B, *input shape]. bit_accurate: Lava's fixed-point models, the only ones so far.
     sections: in how many Lava processes of our own the network runs, as many as there are cores unless given; 0:
-    each population and synapse is one of Lava's own processes, with its own bit-accurate models but for Conv, which
-    is a matrix product. stock_models: sections = 0, and Conv is Lava's own too. fused: sections run marked nested
-    graphs as the one operation they compute; Lava's own processes run gates. progress: called with (steps done,
-    steps in all).
+    each population and synapse is one of Lava's own processes, run by Lava's bit-accurate models but for Conv, which
+    is a matrix product. stock_models: sections = 0, and Conv is Lava's own model too. fused: marked nested graphs run
+    as the one operation they compute, in a process of ours; without it, gate by gate. progress: called with (steps
+    done, steps in all).
 
     Returns the spikes of every LIF, IF and Threshold, int8 [T, B, ...], and the sums at every Output node, int32
     [T, B, ...], by node name in execution order, as hardware.interpret does.
@@ -56,22 +56,38 @@ def simulate(
     sections = (0 if stock_models else os.cpu_count() or 1) if sections is None else sections
     if sections < 0 or (sections and stock_models):
         raise ValueError(f"sections is {sections}; it must be at least 0, and 0 with stock_models")
-    fused = fused and sections > 0
     flat = flatten(graph, fused=fused)
     inputs = check_inputs(flat, inputs)
     plan = schedule(flat)
     _check_neurons(flat)
-    if importlib.util.find_spec("lava") is None:
-        raise ImportError(INSTALL)
     with tempfile.TemporaryDirectory(prefix="lava-job-") as name:
         folder = Path(name)
-        write_graph(without_gates(graph) if fused else graph, folder / "graph.nir", compression=None)
-        np.savez(folder / "job.npz", inputs=inputs, stock_models=stock_models, sections=sections, fused=fused)
-        run_supervised(
-            [sys.executable, "-m", "hardware.lava.worker", name],
-            on_message=lambda message: progress(message["done"], message["steps"]) if progress else None,
-        )
+        reduced = without_gates(graph) if fused else graph
+        steps = plan.steps(inputs.shape[1], inputs.shape[0])
+        run_job(folder, reduced, inputs, steps, stock_models, sections, fused, progress)
         return _read_records(folder, flat, plan, inputs.shape[:2])
+
+
+def run_job(
+    folder: Path,
+    graph: nir.NIRGraph,
+    inputs: np.ndarray,
+    steps: int,
+    stock_models: bool,
+    sections: int,
+    fused: bool,
+    progress: Callable[[int, int], None] | None = None,
+) -> None:
+    """Run a checked graph for a number of time steps; the worker leaves its records in the folder."""
+    if importlib.util.find_spec("lava") is None:
+        raise ImportError(INSTALL)
+    write_graph(graph, folder / "graph.nir", compression=None)
+    job = {"stock_models": stock_models, "sections": sections, "fused": fused, "steps": steps}
+    np.savez(folder / "job.npz", inputs=inputs, **job)
+    run_supervised(
+        [sys.executable, "-m", "hardware.lava.worker", str(folder)],
+        on_message=lambda message: progress(message["done"], message["steps"]) if progress else None,
+    )
 
 
 def _check_neurons(graph: FlatGraph) -> None:

@@ -28,20 +28,22 @@ def run(worker: Worker, folder: Path) -> None:
     from .models import FAST_MODELS
     from .network import build, build_sections
 
-    with np.load(folder / "job.npz") as job:
-        inputs, stock_models, sections, fused = (job[key] for key in ("inputs", "stock_models", "sections", "fused"))
-    graph = flatten(read_graph(folder / "graph.nir", type_check=False), fused=bool(fused))
+    with np.load(folder / "job.npz") as archive:
+        job = {name: archive[name] for name in archive.files}
+    inputs, sections, steps = job["inputs"], int(job["sections"]), int(job["steps"])
+    graph = flatten(read_graph(folder / "graph.nir", type_check=False), fused=bool(job["fused"]))
     plan = schedule(graph)
     time_steps, samples = inputs.shape[:2]
     stream = inputs.swapaxes(0, 1).reshape(samples * time_steps, *inputs.shape[2:])
     silence = np.zeros((plan.depth, *stream.shape[1:]), stream.dtype)
-    job = (graph, plan, np.concatenate([stream, silence]), time_steps, folder)
-    processes = build_sections(*job, int(sections)) if sections else build(*job)
+    network = (graph, plan, np.concatenate([stream, silence]), time_steps, folder)
+    processes = build_sections(*network, sections) if sections else build(*network)
 
+    sys.setrecursionlimit(sys.getrecursionlimit() + 2 * len(processes))  # Lava's compiler walks them recursively
     entry = next(iter(processes.values()))
     worker.watch(entry)
-    configuration = Loihi2SimCfg(select_tag="fixed_pt", exception_proc_model_map={} if stock_models else FAST_MODELS)
-    steps = plan.steps(samples, time_steps)
+    models = {} if job["stock_models"] else FAST_MODELS
+    configuration = Loihi2SimCfg(select_tag="fixed_pt", exception_proc_model_map=models)
     for done in range(0, steps, time_steps):
         entry.run(
             RunSteps(min(time_steps, steps - done)),

@@ -5,6 +5,8 @@ All that crosses from one section to another travels on one bus, a vector in whi
 
 from __future__ import annotations
 
+from time import perf_counter
+
 import numpy as np
 from lava.magma.core.decorator import implements, requires, tag
 from lava.magma.core.model.py.model import PyLoihiProcessModel
@@ -19,10 +21,13 @@ from ..section import Section
 
 
 class SectionProcess(AbstractProcess):
-    """One section. places: population -> slice of the bus, for all that cross between sections."""
+    """One section. places: population -> slice of the bus, for all that cross between sections.
 
-    def __init__(self, *, section: Section, places: dict[str, slice], width: int, name: str) -> None:
-        super().__init__(section=section, places=places, name=name)
+    times: an .npy file for the seconds of each step spent on neurons, on messages and on synapses.
+    """
+
+    def __init__(self, *, section: Section, places: dict[str, slice], width: int, name: str, times: str) -> None:
+        super().__init__(section=section, places=places, name=name, times=times)
         self.bus_in = InPort(shape=(width,))
         self.bus_out = OutPort(shape=(width,))
 
@@ -42,12 +47,14 @@ class SectionModel(PyLoihiProcessModel):
         places = proc_params["places"]
         self.sent = {name: place for name, place in places.items() if name in self.section.names}
         self.received = {name: place for name, place in places.items() if name not in self.section.names}
+        self.times = np.lib.format.open_memmap(proc_params["times"], mode="r+")
         self.message = np.zeros(sum(place.stop - place.start for place in places.values()) or 1, np.int32)
 
     def run_spk(self) -> None:
         """One time step."""
-        section = self.section
+        section, start = self.section, perf_counter()
         section.update(int(self.time_step))
+        updated = perf_counter()
         for name, place in self.sent.items():
             self.message[place] = section.cells[name].value.reshape(-1)
         self.bus_out.send(self.message)
@@ -55,4 +62,6 @@ class SectionModel(PyLoihiProcessModel):
         for name, place in self.received.items():
             value = section.cells[name].value
             value[...] = arrived[place].reshape(value.shape)
+        exchanged = perf_counter()
         section.transmit()
+        self.times[self.time_step - 1] = updated - start, exchanged - updated, perf_counter() - exchanged
