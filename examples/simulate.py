@@ -19,7 +19,7 @@ inputs = encoding.encode(images[:count])  # int8 [T, B, C, H, W]
 plan = hardware.schedule(hardware.flatten(graph))
 print(f"{len(plan.populations)} populations, {plan.steps(count, encoding.time_steps)} time steps")
 
-trace = hardware.lava.simulate(graph, inputs)  # population name -> [T, B, ...]
+trace = hardware.lava.simulate(graph, inputs, sections=0)  # Lava's own processes, no others
 trace.save(TRACE)
 answers = encoding.logits(trace["output"]).argmax(1)
 print(f"{TRACE}: digits {labels[:count].tolist()}, Lava reads {answers.tolist()}")

@@ -6,7 +6,7 @@ python examples/verify.py [IMAGES]
 import sys
 
 import hardware
-from export import quantize, reference_trace, run_targets, to_nir
+from export import quantize, reference_trace, to_nir
 from qkformer import load_checkpoint, load_data
 
 model, config = load_checkpoint("qkformer-digits")
@@ -14,8 +14,13 @@ images = load_data("digits", "test")[0][: int(sys.argv[1]) if len(sys.argv) > 1 
 fixed = quantize(model, load_data("digits", "train")[0])
 graph = to_nir(fixed)
 
-reference = reference_trace(fixed, images)  # PyTorch
-for target, trace in run_targets(graph, fixed.encode(images), ["interpreter", "lava"]).items():
+reference = reference_trace(fixed, images)  # PyTorch: population name -> [T, B, ...]
+inputs = fixed.encode(images)
+traces = {
+    "interpreter": hardware.interpret(graph, inputs),
+    "lava": hardware.lava.simulate(graph, inputs, sections=0),  # Lava's own processes, no others
+}
+for target, trace in traces.items():
     report = hardware.compare(reference, trace)
     print(f"{target}: {report.mismatches} of {report.compared:,} differ; first: {report.first_divergence}")
 

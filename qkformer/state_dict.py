@@ -6,6 +6,7 @@ import argparse
 import codecs
 import pickle
 import re
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -81,7 +82,8 @@ def read_pickle(path: Path) -> Any:
         CheckpointError: not such a file, cut short, or one that asks for code to be run.
     """
     try:
-        with torch.serialization.safe_globals(PLAIN_DATA):
+        with torch.serialization.safe_globals(PLAIN_DATA), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch remarks on pickle protocols; the errors below say what matters
             return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         if wanted := re.search(r"GLOBAL (\S+)", str(error)):

@@ -17,6 +17,7 @@ from export import quantize
 from ..checkpoint import load_checkpoint
 from .options import Images, Json, accuracy, check_writable, load_calibration, load_inputs, write_json
 from .show import certificate_table, console, count_kinds, parity_table, percent, progress, verdict
+from .targets import LAVA_OWN, Sections, lava_processes
 from .verify import prove
 
 CHECKPOINT = "qkformer-digits"
@@ -26,12 +27,14 @@ BATCH = 60
 Output = Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="Where to write the results.")]
 
 
-def demo(images: Images = 16, output: Output = Path("runs/demo"), json: Json = None) -> None:
+def demo(
+    images: Images = 16, output: Output = Path("runs/demo"), sections: Sections = LAVA_OWN, json: Json = None
+) -> None:
     """Quantize the shipped checkpoint, export it, run real images in Lava, and compare every spike."""
     check_writable(output / "parity.json", json)
     model, config = load_checkpoint(CHECKPOINT)
     pictures, labels = load_inputs(DATA)
-    fixed = quantize(model, load_calibration(DATA))
+    fixed = quantize(model, load_calibration(DATA, config))
     scores = {"float": [], "fixed": []}
     batches = pictures.split(BATCH)
     with progress(f"float and fixed model, {len(pictures)} images") as report, torch.no_grad():
@@ -40,13 +43,13 @@ def demo(images: Images = 16, output: Output = Path("runs/demo"), json: Json = N
             scores["fixed"].append(fixed(batch))
             report(done, len(batches))
     held_out = {name: accuracy(torch.cat(parts), labels) for name, parts in scores.items()}
-    result, run = prove(model, fixed, pictures[:images], labels[:images], ["interpreter", "lava"], output)
+    result, run = prove(model, fixed, pictures[:images], labels[:images], ["interpreter", "lava"], output, sections)
 
     plan = hardware.schedule(hardware.flatten(run["graph"]))
     kinds = Counter(type(node).__name__ for node in run["graph"].nodes.values())
     images = min(images, len(pictures))
     steps = plan.steps(images, config.time_steps)
-    processes = hardware.lava.process_count(plan)
+    processes = lava_processes(plan, sections)
     console.print(certificate_table(fixed.certificate))
     console.print(parity_table(result))
     parameters = sum(p.numel() for p in model.parameters())

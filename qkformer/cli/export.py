@@ -20,8 +20,8 @@ Output = Annotated[Path, typer.Option("-o", "--output", metavar="FILE.nir", help
 def export(checkpoint: Checkpoint, output: Output, data: Data = "digits", json: Json = None) -> None:
     """Quantize a checkpoint, print its certificate and write it as a NIR graph."""
     check_writable(output, json)
-    model, _ = load_checkpoint(checkpoint)
-    fixed = quantize(model, load_calibration(data))
+    model, config = load_checkpoint(checkpoint)
+    fixed = quantize(model, load_calibration(data, config))
     graph = to_nir(fixed)
     write_graph(graph, output)
     kinds = Counter(type(node).__name__ for node in graph.nodes.values())

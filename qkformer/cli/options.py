@@ -18,6 +18,7 @@ import typer
 from torch import Tensor
 
 from .. import checkpoint
+from ..config import Config
 from ..data import DATA_SETS, load_data
 from ..files import write_atomically
 
@@ -30,15 +31,11 @@ def _at_least_one(images: int) -> int:
     return images
 
 
-DATA_HELP = (
-    f"{', '.join(DATA_SETS)} (held-out part), or an .npz with 'images' [N, C, H, W] and perhaps 'labels' [N]."
-)
+DATA_HELP = f"{', '.join(DATA_SETS)} (held-out part), or an .npz with 'images' [N, C, H, W] and perhaps 'labels' [N]."
 Data = Annotated[str, typer.Option(help=DATA_HELP)]
 Images = Annotated[int, typer.Option(callback=_at_least_one, help="How many images, from the first.")]
 Json = Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Also write what is printed as JSON.")]
-Checkpoint = Annotated[
-    str, typer.Argument(metavar="CKPT", help="A checkpoint file, or the name of a shipped one.")
-]
+Checkpoint = Annotated[str, typer.Argument(metavar="CKPT", help="A checkpoint file, or the name of a shipped one.")]
 
 
 def load_inputs(data: str, count: int | None = None, split: str = "test") -> tuple[Tensor, Tensor | None]:
@@ -50,9 +47,19 @@ def load_inputs(data: str, count: int | None = None, split: str = "test") -> tup
     return images[:count], None if labels is None else labels[:count]
 
 
-def load_calibration(data: str) -> Tensor:
-    """The images that set the scale of the inputs: never a data set's held-out ones."""
-    return load_inputs(data, CALIBRATION_IMAGES, "train")[0]
+def load_calibration(data: str, config: Config) -> Tensor:
+    """The images that set the scale of a model's inputs: never a data set's held-out ones.
+
+    Raises ValueError for images of another shape than the model takes; its height and width may be free.
+    """
+    images, _ = load_inputs(data, CALIBRATION_IMAGES, "train")
+    frames = (config.time_steps,) if config.events else ()
+    shape = (*frames, config.in_channels, config.image_size, config.image_size)
+    fixed = len(shape) if config.fixed_size else len(shape) - 2
+    if images.ndim != len(shape) + 1 or tuple(images.shape[1 : fixed + 1]) != shape[:fixed]:
+        wanted = ", ".join(["N", *map(str, shape[:fixed]), *["H", "W"][: len(shape) - fixed]])
+        raise ValueError(f"{config.name} takes images of shape [{wanted}]; --data has {list(images.shape)}")
+    return images
 
 
 def _read_npz(data: str) -> tuple[Tensor, Tensor | None]:
@@ -60,7 +67,7 @@ def _read_npz(data: str) -> tuple[Tensor, Tensor | None]:
     if path.suffix != ".npz" or not path.is_file():
         raise ValueError(f"--data is '{data}', which is neither an .npz file nor one of: {', '.join(DATA_SETS)}")
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
     except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise ValueError(f"{path}: not a readable .npz file: {error}") from error
@@ -69,7 +76,7 @@ def _read_npz(data: str) -> tuple[Tensor, Tensor | None]:
     images, labels = arrays["images"], arrays.get("labels")
     if images.dtype.kind not in "iuf":
         raise ValueError(f"{path}: 'images' is of type {images.dtype}; integers or floats are needed")
-    if not images.size:
+    if not (images.ndim and images.size):
         raise ValueError(f"{path}: 'images' has shape {list(images.shape)}; at least one image is needed")
     if labels is not None and (labels.dtype.kind not in "iu" or labels.shape != images.shape[:1]):
         raise ValueError(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import Annotated
 
@@ -13,7 +12,8 @@ import hardware
 from export import check_targets
 
 from .options import Data, Images, Json, accuracy, check_writable, load_inputs, write_json
-from .show import percent, progress, say
+from .show import percent, say
+from .targets import LAVA_OWN, Sections, run_target
 
 
 def simulate(
@@ -22,8 +22,9 @@ def simulate(
     backend: Annotated[str, typer.Option(help="Where to run it: interpreter or lava.")] = "interpreter",
     data: Data = "digits",
     images: Images = 8,
+    sections: Sections = LAVA_OWN,
     stock_models: Annotated[
-        bool, typer.Option("--stock-models", help="Use only Lava's own process models.")
+        bool, typer.Option("--stock-models", help="Lava's own model of convolutions, too.")
     ] = False,
     json: Json = None,
 ) -> None:
@@ -34,13 +35,7 @@ def simulate(
     encoding = hardware.encoding_of(network)
     pictures, labels = load_inputs(data, images)
     inputs = encoding.encode(pictures)
-    start = time.perf_counter()
-    with progress(f"{backend}, {len(pictures)} images") as report:
-        if backend == "lava":
-            trace = hardware.lava.simulate(network, inputs, stock_models=stock_models, progress=report)
-        else:
-            trace = hardware.interpret(network, inputs, progress=report)
-    seconds = time.perf_counter() - start
+    trace, seconds = run_target(backend, network, inputs, sections, stock_models)
     trace.save(output)
     correct = accuracy(torch.from_numpy(encoding.logits(trace["output"])), labels)
     spikes = sum(int((values != 0).sum()) for values in trace.values())
@@ -50,6 +45,7 @@ def simulate(
         {
             "trace": str(output),
             "backend": backend,
+            "sections": sections,
             "images": len(pictures),
             "populations": len(trace),
             "spikes": spikes,

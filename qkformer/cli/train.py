@@ -28,9 +28,7 @@ def train(
     batch_size: Annotated[int, typer.Option()] = DEFAULT.batch_size,
     learning_rate: Annotated[float, typer.Option()] = DEFAULT.learning_rate,
     seed: Annotated[int, typer.Option()] = DEFAULT.seed,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with an interrupted run at the same output.")
-    ] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted run at the same output.")] = False,
     json: Json = None,
 ) -> None:
     """Train a model; Ctrl-C keeps the last whole epoch, and --resume goes on from it."""

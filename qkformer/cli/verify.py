@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json as json_format
-import time
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,7 +11,7 @@ import typer
 from torch import Tensor
 
 import hardware
-from export import FixedModel, check_targets, quantize, reference_trace, run_targets, to_nir, write_graph
+from export import FixedModel, check_targets, quantize, reference_trace, to_nir, write_graph
 
 from ..checkpoint import load_checkpoint
 from ..files import write_atomically
@@ -30,16 +29,15 @@ from .options import (
     versions,
     write_json,
 )
-from .show import console, parity_table, percent, progress, say, verdict
+from .show import console, parity_table, percent, say, verdict
+from .targets import LAVA_OWN, Sections, run_target
 
 REFERENCE = "torch"
 RASTER_POPULATIONS = 6
 RASTER_IMAGES = 8
 
 Against = Annotated[str, typer.Option(help="What to compare, separated by commas: torch, interpreter, lava.")]
-Report = Annotated[
-    Path, typer.Option(metavar="DIR", help="Where to write graph, traces, parity.json and picture.")
-]
+Report = Annotated[Path, typer.Option(metavar="DIR", help="Where to write graph, traces, parity.json and picture.")]
 
 
 def verify(
@@ -48,6 +46,7 @@ def verify(
     data: Data = "digits",
     images: Images = 8,
     report: Report = Path("runs/verify"),
+    sections: Sections = LAVA_OWN,
     json: Json = None,
 ) -> None:
     """Compare every spike; exit status 1 if one differs."""
@@ -55,10 +54,10 @@ def verify(
     targets = [target for target in targets if target != REFERENCE]
     check_targets(targets)
     check_writable(report / "parity.json", json)
-    model, _ = load_checkpoint(checkpoint)
+    model, config = load_checkpoint(checkpoint)
     pictures, labels = load_inputs(data, images)
-    fixed = quantize(model, load_calibration(data))
-    result, _ = prove(model, fixed, pictures, labels, targets, report)
+    fixed = quantize(model, load_calibration(data, config))
+    result, _ = prove(model, fixed, pictures, labels, targets, report, sections)
     console.print(parity_table(result))
     if result.accuracy:
         scores = ", ".join(f"{name} {percent(share)}" for name, share in result.accuracy.items())
@@ -77,6 +76,7 @@ def prove(
     labels: Tensor | None,
     targets: list[str],
     folder: Path,
+    sections: int = LAVA_OWN,
 ) -> tuple[hardware.ParityReport, dict[str, Any]]:
     """Export, read back, run on every target, compare, and write all of it to a folder.
 
@@ -87,12 +87,7 @@ def prove(
     reference = reference_trace(fixed, images)
     traces, seconds = {}, {}
     for target in targets:
-        start = time.perf_counter()
-        with progress(f"{target}, {len(images)} images") as report:
-            traces |= run_targets(
-                graph, fixed.encode(images), [target], lambda _, done, total, report=report: report(done, total)
-            )
-        seconds[target] = time.perf_counter() - start
+        traces[target], seconds[target] = run_target(target, graph, fixed.encode(images), sections)
     with torch.no_grad():
         logits = {"float": model(images), "fixed": fixed(images)}
     for target, trace in traces.items():
@@ -104,7 +99,12 @@ def prove(
         accuracy={} if labels is None else {name: accuracy(scores, labels) for name, scores in logits.items()},
         versions=versions(),
     )
-    record = result.to_dict() | {"command": command_line(), "images": len(images), "seconds": seconds}
+    record = result.to_dict() | {
+        "command": command_line(),
+        "images": len(images),
+        "sections": sections,
+        "seconds": seconds,
+    }
     text = json_format.dumps(record, indent=2) + "\n"
     write_atomically(folder / "parity.json", lambda temporary: temporary.write_text(text))
     last = targets[-1]

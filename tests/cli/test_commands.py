@@ -1,0 +1,207 @@
+"""What each command prints, writes and returns."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import hardware
+from qkformer import get_config, load_checkpoint, load_data, read_metadata
+
+COMMAND = Path(sys.executable).with_name("qkformer")
+PARITY_FIELDS = {"mismatches", "compared", "accuracy", "versions", "populations", "first_divergence"}
+POPULATION_FIELDS = {"name", "neurons", "spikes", "compared", "mismatches"}
+VERSIONS = {"python", "qkformer", "torch", "numpy", "nir", "lava-nc"}
+
+
+def record(path, command):
+    """A --json file: every one has the command and the versions."""
+    found = json.loads(Path(path).read_text())
+    assert found["command"] == command
+    assert set(found["versions"]) == VERSIONS
+    return found
+
+
+def parity(path):
+    """A parity.json: the documented fields, and totals that are the sums of the parts."""
+    found = json.loads(Path(path).read_text())
+    assert set(found) >= PARITY_FIELDS
+    for population in found["populations"]:
+        assert set(population) >= POPULATION_FIELDS
+    assert found["compared"] == sum(p["compared"] for p in found["populations"])
+    assert found["mismatches"] == sum(p["mismatches"] for p in found["populations"])
+    return found
+
+
+def test_info_of_a_configuration_that_lowers(qkformer):
+    result = qkformer("info", "qkformer-digits", "--json", "info.json")
+    assert result.status == 0
+    assert "288,234" in result.out
+    assert "stage1.0.tssa.mask           Conv2d + Threshold\n" in result.out
+    found = record("info.json", "qkformer info qkformer-digits --json info.json")
+    assert found["config"]["name"] == "qkformer-digits"
+    assert found["parameters"] == 288234
+    assert set(found["lowering"]) == {*found["populations"], "output"}
+    assert sum(found["nir_nodes"].values()) == 46
+    assert found["not_exportable"] is None
+
+
+def test_info_of_a_checkpoint_has_its_metadata(qkformer):
+    path = Path(sys.modules["qkformer"].__file__).parent / "checkpoints/qkformer-digits.safetensors"
+    assert qkformer("info", path, "--json", "info.json").status == 0
+    found = record("info.json", f"qkformer info {path} --json info.json")
+    assert found["metadata"] == json.loads(json.dumps(read_metadata(path)))
+    assert found["metadata"]["recipe"]["seed"] == 0
+
+
+def test_info_says_what_cannot_be_exported(qkformer):
+    result = qkformer("info", "qkformer-cifar10", "--json", "info.json")
+    assert result.status == 0
+    assert "6,706,234" in result.out
+    found = json.loads(Path("info.json").read_text())
+    if found["not_exportable"]:
+        assert found["nir_nodes"] == {}
+        assert found["not_exportable"].split(":")[0] in ("patch_embed2.proj4_maxpool", "stage3.0.ssa")
+    else:
+        assert found["nir_nodes"]["LIF"] > 0
+
+
+def test_train_resumes_and_writes_a_checkpoint(qkformer, few_digits):
+    options = ("--data", "few", "--batch-size", "24", "--epochs", "1", "--json", "train.json")
+    result = qkformer("train", "qkformer-digits", *options)
+    assert result.status == 0
+    assert "runs/qkformer-digits/model.safetensors: held-out accuracy" in result.out
+    found = record("train.json", f"qkformer train qkformer-digits {' '.join(options)}")
+    assert found["recipe"]["epochs"] == found["epoch"] == 1
+    assert 0 <= found["accuracy"] <= 1
+    metadata = read_metadata(found["checkpoint"])
+    assert metadata["command"] == found["command"]
+    assert load_checkpoint(found["checkpoint"])[1] == get_config("qkformer-digits")
+
+    weights = Path(found["checkpoint"]).read_bytes()
+    assert qkformer("train", "qkformer-digits", *options, "--resume").status == 0
+    assert Path(found["checkpoint"]).read_bytes() == weights  # nothing was left to do
+
+
+def test_export_prints_the_certificate(qkformer, graph):
+    result = qkformer("export", "qkformer-digits", "-o", "new/model.nir", "--json", "export.json")
+    assert result.status == 0
+    assert "new/model.nir: 46 nodes (18 Conv2d, 16 LIF" in result.out
+    assert "Certificate" in result.out
+    found = record("export.json", "qkformer export qkformer-digits -o new/model.nir --json export.json")
+    assert found["certified"] is True
+    assert found["nodes"]["LIF"] == 16
+    assert [layer["name"] for layer in found["certificate"]][-1] == "head"
+    assert all(layer["sum_bound"] < layer["limit"] for layer in found["certificate"])
+    inputs = hardware.encoding_of(hardware.read_graph(graph)).encode(load_data("digits", "test")[0][:2])
+    once, again = (hardware.interpret(hardware.read_graph(path), inputs) for path in (graph, "new/model.nir"))
+    assert hardware.compare(once, again).mismatches == 0
+
+
+@pytest.mark.parametrize("backend", ["interpreter", "lava"])
+def test_simulate_writes_a_trace(backend, qkformer, graph, lava):
+    result = qkformer("simulate", graph, "--backend", backend, "--images", 3, "-o", "trace.npz", "--json", "s.json")
+    assert result.status == 0
+    found = record("s.json", f"qkformer simulate {graph} --backend {backend} --images 3 -o trace.npz --json s.json")
+    trace = hardware.SpikeTrace.load("trace.npz")
+    assert found["backend"] == backend
+    assert found["images"] == 3
+    assert found["populations"] == len(trace) == 22
+    assert found["spikes"] == sum(np.count_nonzero(values) for values in trace.values())
+    assert f"trace.npz: 22 populations, {found['spikes']:,} spikes" in result.out
+    network = hardware.read_graph(graph)
+    encoding = hardware.encoding_of(network)
+    images, labels = load_data("digits", "test")
+    expected = hardware.interpret(network, encoding.encode(images[:3]))
+    assert hardware.compare(expected, trace).mismatches == 0
+    right = encoding.logits(expected["output"]).argmax(1) == labels[:3].numpy()
+    assert found["accuracy"] == right.mean()
+
+
+@pytest.mark.parametrize("sections", [0, 2])
+def test_simulate_in_sections_or_processes(sections, qkformer, graph, lava):
+    options = ("--backend", "lava", "--images", 2, "--sections", sections, "-o", "t.npz", "--json", "s.json")
+    assert qkformer("simulate", graph, *options).status == 0
+    assert json.loads(Path("s.json").read_text())["sections"] == sections
+    images, _ = load_data("digits", "test")
+    network = hardware.read_graph(graph)
+    expected = hardware.interpret(network, hardware.encoding_of(network).encode(images[:2]))
+    assert hardware.compare(expected, hardware.SpikeTrace.load("t.npz")).mismatches == 0
+
+
+def test_simulate_images_of_a_file(qkformer, graph):
+    images, _ = load_data("digits", "test")
+    np.savez("digits.npz", images=images[:2].numpy())
+    assert qkformer("simulate", graph, "--data", "digits.npz", "-o", "t.npz", "--json", "s.json").status == 0
+    found = json.loads(Path("s.json").read_text())
+    assert found["images"] == 2
+    assert found["accuracy"] is None
+    assert hardware.SpikeTrace.load("t.npz")["output"].shape == (4, 2, 10)
+
+
+def test_verify_finds_no_difference(qkformer, lava):
+    result = qkformer("verify", "qkformer-digits", "--images", 2, "--report", "report", "--json", "v.json")
+    assert result.status == 0
+    assert "0 of 1,155,232 spikes differ" in result.out
+    found = parity("report/parity.json")
+    assert found["mismatches"] == 0
+    assert found["first_divergence"] is None
+    assert set(found["accuracy"]) == {"float", "fixed", "interpreter", "lava"}
+    assert found["accuracy"]["fixed"] == found["accuracy"]["lava"] == found["accuracy"]["interpreter"]
+    assert set(found["versions"]) == VERSIONS
+    assert set(found["targets"]) == {"interpreter", "lava"}
+    assert record("v.json", found["command"])["populations"] == found["populations"]
+    files = {"model.nir", "parity.json", "raster.png", "trace-torch.npz", "trace-interpreter.npz", "trace-lava.npz"}
+    assert {path.name for path in Path("report").iterdir()} == files
+
+
+def test_verify_names_the_first_wrong_spike(qkformer, one_wrong_spike):
+    result = qkformer("verify", "qkformer-digits", "--against", "torch, interpreter", "--images", 2)
+    assert result.status == 1
+    assert "\n1 of 577,616 spikes differ\n" in result.out
+    found = parity("runs/verify/parity.json")
+    assert found["mismatches"] == 1
+    first = found["first_divergence"]
+    assert (first["population"], first["time_step"], first["sample"]) == ("stage1.0.tssa.mask", 2, 1)
+    assert first["neuron"] == [5, 3, 4]
+    assert first["target"] == "interpreter"
+    assert first["value"] == 1 - first["reference"]
+
+
+def test_demo_fails_on_one_wrong_spike(qkformer, one_wrong_spike, lava):
+    result = qkformer("demo", "--images", 2)
+    assert result.status == 1
+    assert "\n1 of 1,155,232 spikes differ\n" in result.out
+
+
+def test_demo_as_a_user_types_it(tmp_path, lava):
+    done = subprocess.run(
+        [COMMAND, "demo", "--json", "demo.json"], cwd=tmp_path, capture_output=True, text=True, timeout=280
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    assert done.stdout.endswith("0 of 9,241,856 spikes differ\n")
+    for part in ("288,234 parameters", "360 held-out digits", "Certificate", "89 processes, 89 time steps"):
+        assert part in done.stdout
+    found = record(tmp_path / "demo.json", "qkformer demo --json demo.json")
+    assert found["held_out_accuracy"]["float"] >= 0.98
+    assert abs(found["held_out_accuracy"]["float"] - found["held_out_accuracy"]["fixed"]) <= 0.01
+    assert found["nir_nodes"]["Threshold"] == 5
+    assert (found["lava_processes"], found["time_steps"]) == (89, 89)
+    assert all(layer["certified"] for layer in found["certificate"])
+    assert parity(tmp_path / "runs/demo/parity.json")["mismatches"] == 0
+    assert (tmp_path / "runs/demo/raster.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("arguments", [[], ["--help"], ["verify", "--help"]])
+def test_help(arguments, qkformer):
+    result = qkformer(*arguments)
+    assert result.status == 0
+    assert "Usage: qkformer" in result.out
+
+
+def test_version(qkformer):
+    assert qkformer("--version").out == "qkformer 0.1.0\n"
