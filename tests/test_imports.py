@@ -1,0 +1,97 @@
+"""What may be absent, and what then still works; each in an interpreter of its own."""
+
+import subprocess
+import sys
+
+import pytest
+
+WITHOUT = """
+import sys
+
+
+class Without:
+    def __init__(self, finder):
+        self.finder = finder
+
+    def __getattr__(self, name):
+        return getattr(self.finder, name)
+
+    def find_spec(self, name, path=None, target=None):
+        absent = name.partition(".")[0] in {absent}
+        return None if absent else self.finder.find_spec(name, path, target)
+
+
+sys.meta_path[:] = [Without(finder) for finder in sys.meta_path]
+"""
+
+SMALL_GRAPH = """
+import nir, numpy as np
+gate = nir.Threshold(np.full((1, 2, 2), 0.5))
+graph = nir.NIRGraph.from_list(nir.Input(np.array([1, 2, 2])), gate)
+inputs = np.eye(2, dtype=int).reshape(1, 1, 1, 2, 2)
+"""
+
+
+def run(code, *absent):
+    """Run Python code, warnings being errors, as if these packages were not installed; returns what it printed."""
+    program = WITHOUT.format(absent=absent) + code
+    result = subprocess.run([sys.executable, "-W", "error", "-c", program], capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    return result.stdout
+
+
+def loaded(packages, after):
+    """Which of the packages are in sys.modules after some code has run."""
+    return run(f"{after}\nprint(*sorted({set(packages)} & sys.modules.keys()))").split()
+
+
+def test_interpreter_needs_neither_torch_nor_lava():
+    code = f"import hardware\n{SMALL_GRAPH}\nprint(hardware.interpret(graph, inputs)['threshold'].ravel().tolist())"
+    assert run(code, "torch", "lava", "qkformer", "export") == "[1, 0, 0, 1]\n"
+
+
+def test_comparison_and_schedule_need_neither_torch_nor_lava():
+    code = """
+import hardware
+trace = hardware.interpret(graph, inputs)
+print(hardware.compare(trace, trace).mismatches, hardware.schedule(hardware.flatten(graph)).depth)
+"""
+    assert run(SMALL_GRAPH + code, "torch", "lava", "qkformer", "export") == "0 2\n"
+
+
+def test_hardware_never_imports_the_models():
+    code = f"import hardware, hardware.lava\n{SMALL_GRAPH}\nhardware.interpret(graph, inputs)"
+    assert loaded({"torch", "qkformer", "export", "lava", "matplotlib"}, code) == []
+
+
+def test_simulation_never_imports_the_models(lava):
+    code = f"import hardware\n{SMALL_GRAPH}\nhardware.lava.simulate(graph, inputs)"
+    assert loaded({"torch", "qkformer", "export", "lava"}, code) == []
+
+
+def test_export_needs_no_lava():
+    run("import export\nexport.FixedModel", "lava")
+
+
+def test_export_does_not_import_lava():
+    assert loaded({"lava"}, "import export") == []
+
+
+def test_absent_packages_are_absent():
+    with pytest.raises(AssertionError, match="No module named 'torch'"):
+        run("import export", "torch")
+
+
+def test_simulation_without_lava_says_what_to_install():
+    code = f"""
+import hardware
+{SMALL_GRAPH}
+try:
+    hardware.lava.simulate(graph, inputs)
+except ImportError as error:
+    print(error)
+"""
+    message = run(code, "lava")
+    assert message.count("\n") == 1
+    assert message.startswith("Lava is not installed: run")
+    assert 'uv pip install -e ".[lava]"' in message
