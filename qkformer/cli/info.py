@@ -14,7 +14,7 @@ from rich.table import Table
 
 import hardware
 from export import ExportError, quantize, to_nir
-from hardware.graph import NEURONS, FlatGraph
+from hardware.graph import NEURONS
 
 from ..checkpoint import find_checkpoint, load_checkpoint, read_metadata
 from ..configs import config_names
@@ -42,7 +42,7 @@ def info(subject: Subject, json: Json = None) -> None:
     try:
         graph = lower(model)
         kinds.update(type(node).__name__ for node in graph.nodes.values())
-        lowering = describe_lowering(hardware.flatten(graph))
+        lowering = describe_lowering(graph)
     except ExportError as error:
         obstacle = str(error)
 
@@ -86,15 +86,24 @@ def lower(model: SpikingTransformer) -> nir.NIRGraph:
     return to_nir(quantize(model, white))
 
 
-def describe_lowering(graph: FlatGraph) -> dict[str, list[str]]:
-    """Population -> the kinds of the nodes between it and the populations that it reads, itself the last."""
+def describe_lowering(graph: nir.NIRGraph) -> dict[str, list[str]]:
+    """Population -> the kinds of the nodes between it and the populations that it reads, itself the last.
+
+    A nested graph of gates counts as one node, with its size.
+    """
+    flat = hardware.flatten(graph, fused=True)
+
+    def kind(name: str) -> str:
+        nested = graph.nodes.get(name)
+        if isinstance(nested, nir.NIRGraph):
+            return f"NIRGraph of {len(nested.nodes)} nodes"
+        return type(flat.nodes[name]).__name__
 
     def kinds_before(name: str) -> list[str]:
         found: list[str] = []
-        for source in graph.sources[name]:
-            if not isinstance(graph.nodes[source], (*NEURONS, nir.Input)):
-                found += [*kinds_before(source), type(graph.nodes[source]).__name__]
+        for source in flat.sources[name]:
+            if not isinstance(flat.nodes[source], (*NEURONS, nir.Input)):
+                found += [*kinds_before(source), kind(source)]
         return found
 
-    ends = graph.names_of(*NEURONS, nir.Output)
-    return {name: [*kinds_before(name), type(graph.nodes[name]).__name__] for name in ends}
+    return {name: [*kinds_before(name), kind(name)] for name in flat.names_of(*NEURONS, nir.Output)}

@@ -57,16 +57,25 @@ def test_info_of_a_checkpoint_has_its_metadata(qkformer):
     assert found["metadata"]["recipe"]["seed"] == 0
 
 
-def test_info_says_what_cannot_be_exported(qkformer):
+def test_info_of_a_published_model_counts_its_gates(qkformer):
     result = qkformer("info", "qkformer-cifar10", "--json", "info.json")
     assert result.status == 0
     assert "6,706,234" in result.out
     found = json.loads(Path("info.json").read_text())
-    if found["not_exportable"]:
-        assert found["nir_nodes"] == {}
-        assert found["not_exportable"].split(":")[0] in ("patch_embed2.proj4_maxpool", "stage3.0.ssa")
-    else:
-        assert found["nir_nodes"]["LIF"] > 0
+    assert set(found["lowering"]) >= {"stage1.0.tssa.mask", "patch_embed2.proj4_lif", "stage3.1.mlp.mlp2_lif"}
+    before = found["lowering"]["patch_embed2.proj4_lif"]
+    assert before[0] == "Conv2d"
+    assert before[1].startswith("NIRGraph of ")
+    assert before[2:] == ["LIF"]
+
+
+def test_info_says_what_cannot_be_exported(qkformer):
+    result = qkformer("info", "qkformer-cifar100-pre-activation", "--json", "info.json")
+    assert result.status == 0
+    found = json.loads(Path("info.json").read_text())
+    assert "pre-activation" in found["not_exportable"]
+    assert found["lowering"] == found["nir_nodes"] == {}
+    assert "none: " in result.out
 
 
 def test_train_resumes_and_writes_a_checkpoint(qkformer, few_digits):
