@@ -6,6 +6,7 @@ from .certificate import Certificate, LayerCertificate
 from .check import check_targets, reference_trace, run_targets, verify
 from .errors import ExportError
 from .fixed_model import FixedModel
+from .fold_model import FoldedModel, fold_model
 from .quantize import quantize
 from .to_nir import count_gates, to_nir
 
@@ -13,9 +14,11 @@ __all__ = [
     "Certificate",
     "ExportError",
     "FixedModel",
+    "FoldedModel",
     "LayerCertificate",
     "check_targets",
     "count_gates",
+    "fold_model",
     "quantize",
     "reference_trace",
     "run_targets",

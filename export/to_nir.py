@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import nir
 import numpy as np
+from torch import Tensor
 
 from hardware.fixed_point import DECAY_UNITY
 from hardware.neuron import TIME_STEP
+from qkformer import IF, LIF, PLIF, Neuron
 
 from . import current_pool, masking, self_attention
 from .errors import ExportError
@@ -22,23 +24,28 @@ from .fixed_layers import (
     SpikePool,
     TokenSum,
 )
-from .fixed_model import INPUT, OUTPUT, FixedModel, Node
+from .fixed_model import FixedModel
+from .fold_model import FoldedConv, FoldedModel, FoldedReadout
 from .masking import GraphBuilder, Shape
+from .node_network import INPUT, OUTPUT, Node
 
 LARGE = 100_000_000  # gates
 THRESHOLD_OFFSET = 2.0**-7  # half of the membrane's resolution: > and >= agree
 
 
-def to_nir(fixed: FixedModel, *, allow_large: bool = False) -> nir.NIRGraph:
-    """The NIR graph of a fixed model, type-checked.
+def to_nir(fixed: FixedModel | FoldedModel, *, allow_large: bool = False) -> nir.NIRGraph:
+    """The NIR graph of a fixed model, type-checked; or of a folded model, with the float model's own numbers.
 
     Input [C, H, W] takes what `fixed.encode` gives at one time step; Output "output" gives the head's sums at one
     time step. The metadata says how to encode images and read logits; none of it is needed to execute the graph.
     Self-attention and max-pools of currents become nested graphs of gates. Above 100 million gates the graph is
     only built with allow_large.
-    Raises TypeError for a module of a fixed model that has no lowering, ExportError for a graph that is too large.
+    Raises TypeError for a module that has no lowering; ExportError for a graph that is too large, and for what has
+    gates on the digits of whole numbers only, so not in a folded model.
     """
     shapes = fixed.shapes()
+    if isinstance(fixed, FoldedModel):
+        _check_no_digits(fixed)
     gates = sum(count_gates(fixed, shapes).values())
     if gates > LARGE and not allow_large:
         raise ExportError(
@@ -58,6 +65,15 @@ def to_nir(fixed: FixedModel, *, allow_large: bool = False) -> nir.NIRGraph:
     return nir.NIRGraph(graph.nodes, graph.edges, metadata=fixed.encoding.to_metadata())
 
 
+def _check_no_digits(folded: FoldedModel) -> None:
+    for node in folded.nodes:
+        if isinstance(folded.get_submodule(node.name), (SelfAttentionProduct, CurrentPool)):
+            raise ExportError(
+                f"{folded.encoding.name}: {node.name} is lowered to gates on whole numbers; quantize the model, or use "
+                "Q-K attention and pools of spikes"
+            )
+
+
 def count_gates(fixed: FixedModel, shapes: dict[str, Shape] | None = None) -> dict[str, int]:
     """Threshold neurons in the nested graph of each self-attention and each max-pool of currents."""
     shapes = shapes or fixed.shapes()
@@ -73,7 +89,7 @@ def count_gates(fixed: FixedModel, shapes: dict[str, Shape] | None = None) -> di
 
 def _conv(graph: GraphBuilder, node: Node, module: FixedConv, shapes: dict[str, Shape]) -> None:
     (sources,) = node.arguments
-    weight, bias = (tensor.cpu().numpy().astype(np.float32) for tensor in (module.weight, module.bias))
+    weight, bias = (_numbers(tensor) for tensor in (module.weight, module.bias))
     size = shapes[sources[0]][1:]
     conv = nir.Conv2d(tuple(size), weight, module.stride, module.padding, (1, 1), 1, bias)
     graph.add(node.name, conv, *sources)
@@ -91,6 +107,20 @@ def _lif(graph: GraphBuilder, node: Node, module: FixedLIF, shapes: dict[str, Sh
     else:
         tau = DECAY_UNITY / module.decay
         neuron = nir.LIF(everywhere(tau * TIME_STEP), everywhere(tau), zero, threshold, zero)
+    graph.add(node.name, neuron, *node.arguments[0])
+
+
+def _float_lif(graph: GraphBuilder, node: Node, module: Neuron, shapes: dict[str, Shape]) -> None:
+    """v <- v + (x - v) / tau; the threshold is the next smaller float, so that NIR's > is the model's >=."""
+
+    def everywhere(value: float) -> np.ndarray:
+        return np.broadcast_to(np.float64(value), shapes[node.name])
+
+    threshold, zero = everywhere(np.nextafter(module.v_threshold, 0.0)), everywhere(0.0)
+    if isinstance(module, IF):
+        neuron = nir.IF(r=everywhere(1 / TIME_STEP), v_threshold=threshold, v_reset=zero)
+    else:
+        neuron = nir.LIF(everywhere(module.tau * TIME_STEP), everywhere(1.0), zero, threshold, zero)
     graph.add(node.name, neuron, *node.arguments[0])
 
 
@@ -119,7 +149,7 @@ def _spike_pool(graph: GraphBuilder, node: Node, module: SpikePool, shapes: dict
 def _readout(graph: GraphBuilder, node: Node, module: Readout, shapes: dict[str, Shape]) -> None:
     (sources,) = node.arguments
     channels, *size = shapes[sources[0]]
-    weight, bias = (tensor.cpu().numpy().astype(np.float32) for tensor in (module.weight, module.bias))
+    weight, bias = (_numbers(tensor) for tensor in (module.weight, module.bias))
     graph.add("head.sum", masking.window_sum(size, size, [0, 0]), *sources)
     graph.add("head.flatten", nir.Flatten({"input": np.array([channels, 1, 1])}, start_dim=0), "head.sum")
     graph.add("head", nir.Affine(weight, bias), "head.flatten")
@@ -146,7 +176,18 @@ def _window(module: CurrentPool) -> tuple[int, int, int]:
     return module.kernel, module.stride, module.padding
 
 
+def _numbers(tensor: Tensor) -> np.ndarray:
+    """Whole numbers as float32, which holds them exactly; others as they are."""
+    numbers = tensor.cpu().numpy()
+    return numbers if numbers.dtype == np.float64 else numbers.astype(np.float32)
+
+
 _LOWERINGS = {
+    FoldedConv: _conv,
+    FoldedReadout: _readout,
+    LIF: _float_lif,
+    PLIF: _float_lif,
+    IF: _float_lif,
     FixedConv: _conv,
     FixedLIF: _lif,
     Gate: _gate,

@@ -36,6 +36,11 @@ class Encoding:
         images: an array or a CPU tensor, [B, C, H, W], or event counts [B, T, C, H, W]. Raises ValueError for
         another shape or type, NaN or infinity.
         """
+        values = self.present(images) / self.input_scale
+        return np.rint(values).clip(-INPUT_LIMIT, INPUT_LIMIT).astype(np.int8)
+
+    def present(self, images: Any) -> np.ndarray:
+        """Images as they are, in time: float64 [T, B, C, H, W]. Raises what `encode` does."""
         images = np.asarray(images)
         wanted = (self.time_steps, *self.input_shape) if self.events else tuple(self.input_shape)
         if images.shape[1:] != wanted or images.ndim != len(wanted) + 1 or not len(images):
@@ -46,10 +51,9 @@ class Encoding:
         values = images.astype(np.float64)
         if not np.isfinite(values).all():
             raise ValueError(f"{self.name}: an input is NaN or infinite")
-        codes = np.rint(values / self.input_scale).clip(-INPUT_LIMIT, INPUT_LIMIT).astype(np.int8)
         if self.events:
-            return np.ascontiguousarray(codes.swapaxes(0, 1))
-        return np.repeat(codes[None], self.time_steps, axis=0)
+            return np.ascontiguousarray(values.swapaxes(0, 1))
+        return np.repeat(values[None], self.time_steps, axis=0)
 
     def logits(self, output: Any) -> Any:
         """Class scores [B, classes] from the output population [T, B, classes]."""
