@@ -2,8 +2,11 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-# A local build of torch that pip has been told of is shown to uv as well.
-export UV_FIND_LINKS ?= $(shell $(PYTHON) -m pip config get global.find-links 2>/dev/null)
+# Where pip has been told of local builds (of torch, say), uv is told of them too.
+FOUND := $(or $(PIP_FIND_LINKS),$(shell $(PYTHON) -m pip config get global.find-links 2>/dev/null))
+ifneq ($(FOUND),)
+export UV_FIND_LINKS ?= $(FOUND)
+endif
 
 .PHONY: demo test lint clean
 
@@ -18,9 +21,10 @@ lint: $(VENV)/installed
 	$(BIN)/ruff format --check .
 
 $(VENV)/installed: pyproject.toml
+	@$(PYTHON) -c 'import sys; (3, 10) <= sys.version_info < (3, 14) or sys.exit("error: $(PYTHON) is Python %d.%d; 3.10 to 3.13 is needed: make PYTHON=python3.11" % sys.version_info[:2])'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
-	$(BIN)/uv pip install --python $(BIN)/python --editable ".[lava,events,dev]"
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --editable ".[lava,events,dev]"
 	touch $@
 
 clean:
