@@ -9,7 +9,8 @@ import hardware
 from export import to_nir, write_graph
 
 GRAPHS = 500
-LAVA_GRAPHS, NETWORKS_PER_GRAPH = 12, 3
+LAVA_GRAPHS, NETWORKS_PER_GRAPH = 15, 3
+HOW_LAVA_RUNS = ({"sections": 0}, {"stock_models": True}, {"sections": 2})
 activity = []  # the mean of every spiking population
 
 
@@ -39,9 +40,9 @@ def test_graph_from_a_file_equals_pytorch(tmp_path_factory, example):
 
 
 @settings(max_examples=LAVA_GRAPHS)
-@given(networks=side_by_side(NETWORKS_PER_GRAPH), stock_models=st.booleans())
-def test_lava_equals_pytorch(lava, networks, stock_models):
+@given(networks=side_by_side(NETWORKS_PER_GRAPH), how=st.sampled_from(HOW_LAVA_RUNS))
+def test_lava_equals_pytorch(lava, networks, how):
     graph, inputs, reference = networks
-    trace = hardware.lava.simulate(graph, inputs, stock_models=stock_models)
+    trace = hardware.lava.simulate(graph, inputs, **how)
     assert hardware.compare(reference, trace).first_divergence is None
     assert hardware.compare(reference, hardware.interpret(graph, inputs)).first_divergence is None

@@ -13,7 +13,7 @@ import hardware
 from hardware import GraphError, RangeError
 
 SHAPE = (2, 5, 4)
-HOW = {"sections": {}, "processes": {"sections": 0}, "stock": {"stock_models": True}}
+HOW = {"sections": {"sections": 2}, "processes": {"sections": 0}, "stock": {"stock_models": True}}
 anyhow = pytest.mark.parametrize("how", HOW.values(), ids=HOW)
 
 
