@@ -17,7 +17,7 @@ def few_digits(monkeypatch):
     monkeypatch.setitem(DATA_SETS, "few-digits", few)
 
 
-RECIPE = Recipe(epochs=3, batch_size=16)
+RECIPE = Recipe(epochs=3, batch_size=32, threads=1)
 
 
 def run(path, **options):
@@ -54,6 +54,15 @@ def test_an_interrupted_run_resumes_to_the_same_weights(tmp_path):
     assert metadata["command"].startswith("qkformer.train('qkformer-digits'")
 
 
+def test_the_threads_are_those_of_the_recipe_and_then_as_before(tmp_path):
+    seen = []
+    before = torch.get_num_threads()
+    options = {"data": "few-digits", "show_progress": False, "on_epoch": lambda _: seen.append(torch.get_num_threads())}
+    train("qkformer-digits", output=tmp_path / "run", recipe=Recipe(epochs=1, threads=before + 1), **options)
+    assert seen == [before + 1]
+    assert torch.get_num_threads() == before
+
+
 def test_resuming_needs_a_state_of_the_same_recipe(tmp_path):
     with pytest.raises(CheckpointError, match="no state to resume from"):
         run(tmp_path / "none", resume=True)
@@ -67,9 +76,9 @@ def test_resuming_needs_a_state_of_the_same_recipe(tmp_path):
 
 def test_another_recipe_is_not_resumed(tmp_path):
     options = {"output": tmp_path / "run", "data": "few-digits", "show_progress": False}
-    train("qkformer-digits", recipe=Recipe(epochs=1), **options)
+    train("qkformer-digits", recipe=Recipe(epochs=1, threads=1), **options)
     with pytest.raises(CheckpointError, match=r"run.state: the run to resume had recipe .*'epochs': 1.* not .*: 2"):
-        train("qkformer-digits", recipe=Recipe(epochs=2), resume=True, **options)
+        train("qkformer-digits", recipe=Recipe(epochs=2, threads=1), resume=True, **options)
 
 
 def test_a_recipe_is_checked():
