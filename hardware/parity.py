@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from .divergence import Explanation
+    from .invariance import Leak
+    from .ladder import FoldingError, LayerFlips, Step
 
 
 @dataclass(frozen=True)
@@ -48,14 +53,33 @@ class Divergence:
 
 
 @dataclass(frozen=True)
+class Finding:
+    """An error that was found: in which layer, of what kind, and a sentence about it."""
+
+    layer: str
+    kind: str
+    text: str
+
+
+@dataclass(frozen=True)
 class ParityReport:
-    """The outcome of a comparison; `to_dict` gives the fields of parity.json."""
+    """The outcome of a comparison; `to_dict` gives the fields of parity.json.
+
+    targets: the report on each target, where several were compared. The other fields are a ladder's (export.verify):
+    its steps, why the first divergence diverges, samples that are not independent, layers that were not folded right,
+    and where the fixed model's spikes leave the float model's.
+    """
 
     populations: tuple[PopulationParity, ...]
     first_divergence: Divergence | None
     accuracy: dict[str, float] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
     targets: dict[str, ParityReport] = field(default_factory=dict)
+    ladder: tuple[Step, ...] = ()
+    explanation: Explanation | None = None
+    leaks: tuple[Leak, ...] = ()
+    folding: tuple[FoldingError, ...] = ()
+    flips: tuple[LayerFlips, ...] = ()
 
     @property
     def mismatches(self) -> int:
@@ -66,6 +90,23 @@ class ParityReport:
     def compared(self) -> int:
         """Values compared, over all populations."""
         return sum(p.compared for p in self.populations)
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """Every error, in the order of the ladder; a report without any is a proof."""
+        found = [Finding(error.layer, error.cause.kind, error.cause.text) for error in self.folding]
+        found += [Finding(leak.divergence.population, "batch leak", str(leak)) for leak in self.leaks]
+        found += [
+            Finding(layer.name, "unexplained flips", f"{layer.unexplained} spikes flip further than rounding can reach")
+            for layer in self.flips
+            if layer.unexplained
+        ]
+        if self.explanation:
+            cause = self.explanation.cause
+            found.append(Finding(self.explanation.divergence.population, cause.kind, cause.text))
+        elif self.first_divergence:
+            found.append(Finding(self.first_divergence.population, "divergence", str(self.first_divergence)))
+        return tuple(found)
 
     def to_dict(self) -> dict[str, Any]:
         """The report as parity.json holds it."""
@@ -80,13 +121,22 @@ class ParityReport:
                 name: {"mismatches": report.mismatches, "compared": report.compared}
                 for name, report in self.targets.items()
             },
+            "findings": [asdict(finding) for finding in self.findings],
+            "ladder": [asdict(step) for step in self.ladder],
+            "explanation": self.explanation.to_dict() if self.explanation else None,
+            "leaks": [asdict(leak) for leak in self.leaks],
+            "folding": [asdict(error) for error in self.folding],
+            "flips": [asdict(layer) for layer in self.flips],
         }
 
 
-def compare(reference: Mapping[str, np.ndarray], trace: Mapping[str, np.ndarray]) -> ParityReport:
+def compare(
+    reference: Mapping[str, np.ndarray], trace: Mapping[str, np.ndarray], *, fail_fast: bool = False
+) -> ParityReport:
     """Compare two traces (population -> [T, B, ...]) value by value, by exact equality.
 
-    Populations are taken in the trace's order, which is the order of execution. Raises ValueError if one of
+    Populations are taken in the trace's order, which is the order of execution, and read one at a time: a PackedTrace
+    is never unpacked as a whole. fail_fast: stop behind the first that differs. Raises ValueError if one of
     them is in only one trace or has another shape there: a population that was not compared is not equal.
     """
     only = {"reference": set(reference) - set(trace), "trace": set(trace) - set(reference)}
@@ -108,6 +158,8 @@ def compare(reference: Mapping[str, np.ndarray], trace: Mapping[str, np.ndarray]
         populations.append(
             PopulationParity(name, neurons, spikes, wanted.size, count, wanted.shape[0] * wanted.shape[1])
         )
+        if count and fail_fast:
+            break
     return ParityReport(tuple(populations), first)
 
 
@@ -117,14 +169,18 @@ def combine(
     accuracy: Mapping[str, float] | None = None,
     versions: Mapping[str, str] | None = None,
 ) -> ParityReport:
-    """One report on several targets that were compared with the same reference: their counts added up.
+    """One report on several targets with the same populations: their counts added up.
 
     The first divergence is that of the first target that has one. Raises ValueError if there is no target.
     """
     if not targets:
         raise ValueError("no target was compared; name at least one, interpreter or lava")
+    by_name: dict[str, list[PopulationParity]] = {}
+    for report in targets.values():
+        for population in report.populations:
+            by_name.setdefault(population.name, []).append(population)
     populations = []
-    for same in zip(*(report.populations for report in targets.values()), strict=True):
+    for same in by_name.values():
         compared, mismatches = sum(p.compared for p in same), sum(p.mismatches for p in same)
         populations.append(replace(same[0], compared=compared, mismatches=mismatches))
     divergences = (

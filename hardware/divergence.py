@@ -1,0 +1,126 @@
+"""The first divergence explained: what the neuron held on both sides, what reached it, whose error it is, and why."""
+
+from __future__ import annotations
+
+from collections import ChainMap
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from .arrivals import Arrival, arrivals
+from .causes import UNKNOWN, Cause, behaviour_causes, parameter_causes
+from .fixed_point import FRACTION
+from .layer import Layer, Layers
+from .parity import Divergence
+
+LOCAL, INHERITED = "local", "inherited"
+ARRIVALS_SHOWN = 16
+
+
+@dataclass(frozen=True)
+class Side:
+    """One side of a comparison: its trace (population -> [T, B, ...]), and the graph that it should have executed.
+
+    inputs: what the graph received, [T, B, *input shape].
+    """
+
+    trace: Mapping[str, np.ndarray]
+    layers: Layers
+    inputs: np.ndarray
+
+    @property
+    def values(self) -> Mapping[str, np.ndarray]:
+        """What every population and the input emitted."""
+        return ChainMap({self.layers.flat.input_name: self.inputs}, self.trace)
+
+    def layer(self, name: str, values: Mapping[str, np.ndarray] | None = None) -> Layer:
+        """A layer by itself, on the side's own spikes or on given ones."""
+        return self.layers.layer(name, self.values if values is None else values)
+
+    def history(self, name: str, sample: int, neuron: tuple[int, ...], time_step: int) -> NeuronHistory:
+        """One neuron up to a time step."""
+        layer, steps = self.layer(name), slice(time_step + 1)
+        current = layer.current[(steps, sample, *neuron)] / FRACTION
+        emitted = self.trace[name][(steps, sample, *neuron)]
+        if layer.neuron is None:
+            membrane, threshold = (), None
+        else:
+            membrane = layer.membrane(sample, neuron)[steps] / FRACTION
+            threshold = float(layer.neuron.threshold[neuron]) / FRACTION
+        return NeuronHistory(tuple(current.tolist()), tuple(membrane), threshold, tuple(emitted.tolist()))
+
+
+@dataclass(frozen=True)
+class NeuronHistory:
+    """One neuron from the first time step to the divergence, in synaptic units; an output has no membrane.
+
+    membrane: before each comparison, as the side's graph gives it for the spikes that the side recorded.
+    """
+
+    current: tuple[float, ...]
+    membrane: tuple[float, ...]
+    threshold: float | None
+    emitted: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """divergence: where; origin: "local", or "inherited" where this layer only passes on an error.
+
+    arrived: how many values reached the neuron at that time step in the reference; arrivals: the largest of them, None
+    behind a fused operation. causes: those that reproduce the target. origins: of every population that differs.
+    """
+
+    divergence: Divergence
+    origin: str
+    causes: tuple[Cause, ...]
+    reference: NeuronHistory
+    target: NeuronHistory
+    arrived: int | None
+    arrivals: tuple[Arrival, ...] | None
+    origins: dict[str, str]
+
+    @property
+    def cause(self) -> Cause:
+        """The first cause, or UNKNOWN."""
+        return self.causes[0] if self.causes else UNKNOWN
+
+    def to_dict(self) -> dict[str, Any]:
+        """The explanation as parity.json holds it."""
+        found = asdict(self)
+        del found["divergence"]
+        return found | {"causes": [asdict(cause) for cause in self.causes or (UNKNOWN,)]}
+
+
+def explain(reference: Side, target: Side, divergence: Divergence, differing: Iterable[str]) -> Explanation:
+    """Why a population differs. differing: all populations that do, for their origins.
+
+    An error is local if the target's layer, fed with the reference's spikes (the golden input), does not emit what
+    the reference did, or if the target did not emit what its layer does on the target's own spikes.
+    """
+    name, where = divergence.population, (divergence.sample, divergence.neuron, divergence.time_step)
+    causes = parameter_causes(name, reference.layers, target.layers)
+    causes += behaviour_causes(target.layer(name), target.trace[name])
+    reached = arrivals(
+        reference.layers, name, divergence.neuron, reference.values, divergence.time_step, divergence.sample
+    )
+    return Explanation(
+        divergence,
+        origin(reference, target, name),
+        tuple(causes),
+        reference.history(name, *where),
+        target.history(name, *where),
+        None if reached is None else len(reached),
+        None if reached is None else tuple(reached[:ARRIVALS_SHOWN]),
+        {other: origin(reference, target, other) for other in differing},
+    )
+
+
+def origin(reference: Side, target: Side, name: str) -> str:
+    """Whether a population errs by itself (LOCAL), or only passes on an error (INHERITED)."""
+    golden = target.layer(name, reference.values).run()
+    own = target.layer(name).run()
+    right = np.array_equal(golden, reference.trace[name]) and np.array_equal(own, target.trace[name])
+    return INHERITED if right else LOCAL

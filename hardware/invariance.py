@@ -1,0 +1,68 @@
+"""Is a sample's answer its own? Each sample alone, against the same sample in company.
+
+A network whose state survives a sample, or crosses the batch, gives another answer when its neighbours change.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from .parity import Divergence, compare
+from .trace import SpikeTrace
+
+Run = Callable[[Sequence[int]], Mapping[str, np.ndarray]]
+
+
+@dataclass(frozen=True)
+class Leak:
+    """The first population, in execution order, whose spikes depend on a sample's company; and where."""
+
+    arrangement: str
+    divergence: Divergence
+    mismatches: int
+
+    def __str__(self) -> str:
+        first = self.divergence
+        return (
+            f"{first.population} leaks: sample {first.sample} spikes differently {self.arrangement} than alone "
+            f"(time step {first.time_step}, neuron {list(first.neuron)}; {self.mismatches:,} values differ in all)"
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON."""
+        return asdict(self)
+
+
+def check_invariance(run: Run, samples: int) -> tuple[Leak, ...]:
+    """Run samples alone, in a batch, after others and back to back; the leak of each arrangement that has one.
+
+    run: called with the numbers of the samples in order, gives their trace, population -> [T, B, ...] along B. The
+    populations' order is the order of execution. Raises ValueError for less than two samples.
+    """
+    if samples < 2:
+        raise ValueError(f"{samples} sample to compare with its company; at least 2 are needed")
+    order = list(range(samples))
+    alone = _joined([run([sample]) for sample in order])
+    arrangements = {
+        "in a batch": lambda: run(order),
+        "after another sample": lambda: _reversed(run(order[::-1])),
+        "streamed back to back": lambda: _reversed(_joined([run([sample]) for sample in order[::-1]])),
+    }
+    leaks = []
+    for arrangement, arranged in arrangements.items():
+        report = compare(alone, arranged())
+        if report.first_divergence:
+            leaks.append(Leak(arrangement, report.first_divergence, report.mismatches))
+    return tuple(leaks)
+
+
+def _joined(traces: Sequence[Mapping[str, np.ndarray]]) -> SpikeTrace:
+    return SpikeTrace({name: np.concatenate([trace[name] for trace in traces], axis=1) for name in traces[0]})
+
+
+def _reversed(trace: Mapping[str, np.ndarray]) -> SpikeTrace:
+    return SpikeTrace({name: values[:, ::-1] for name, values in trace.items()})
