@@ -3,6 +3,7 @@
 from . import lava
 from .encoding import Encoding, encoding_of
 from .fixed_point import RangeError, logits_of
+from .floating_point import flip_margins, interpret_float
 from .graph import flatten
 from .graph_file import read_graph, write_graph
 from .interpreter import interpret
@@ -25,7 +26,9 @@ __all__ = [
     "draw_raster",
     "encoding_of",
     "flatten",
+    "flip_margins",
     "interpret",
+    "interpret_float",
     "lava",
     "logits_of",
     "read_graph",

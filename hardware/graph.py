@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import nir
+import numpy as np
 
 from .fixed_point import check_integer, check_weights
 from .fused import FUSED, Fused
@@ -39,11 +40,11 @@ class FlatGraph:
         return [name for name, node in self.nodes.items() if isinstance(node, kinds)]
 
 
-def flatten(graph: nir.NIRGraph, *, fused: bool = False) -> FlatGraph:
+def flatten(graph: nir.NIRGraph, *, fused: bool = False, floating_point: bool = False) -> FlatGraph:
     """Inline nested graphs, sort, and check every node, number and shape of an integer network.
 
     fused: keep a nested graph whose metadata says what it computes as one node (see fused.py); without it the
-    gates are inlined like any other node, and are listed as `internal`.
+    gates are inlined like any other node, and are listed as `internal`. floating_point: any finite number will do.
     Raises GraphError for an unsupported node, an edge to nowhere, a cycle, a missing Input or Output and
     shapes that do not fit; RangeError for weights that are not 8-bit whole numbers.
     """
@@ -60,7 +61,7 @@ def flatten(graph: nir.NIRGraph, *, fused: bool = False) -> FlatGraph:
     order = _execution_order(nodes, sources)
     shapes: dict[str, tuple[int, ...]] = {}
     for name in order:
-        _check_numbers(name, nodes[name])
+        _check_numbers(name, nodes[name], floating_point)
         shapes[name] = output_shape(name, nodes[name], [(s, shapes[s]) for s in sources[name]])
     return FlatGraph(
         {name: nodes[name] for name in order}, {n: tuple(sources[n]) for n in order}, shapes, frozenset(internal)
@@ -141,10 +142,16 @@ def _execution_order(nodes: dict[str, nir.NIRNode], sources: dict[str, list[str]
     return order
 
 
-def _check_numbers(name: str, node: nir.NIRNode) -> None:
-    if isinstance(node, WEIGHTED):
-        check_weights(name, node.weight)
+def _check_numbers(name: str, node: nir.NIRNode, floating_point: bool) -> None:
+    weights = {"weight": node.weight} if isinstance(node, WEIGHTED) else {}
     if isinstance(node, nir.Scale):
-        check_weights(name, node.scale)
-    if isinstance(node, (nir.Conv2d, nir.Affine)):
-        check_integer(name, "bias", node.bias)
+        weights["scale"] = node.scale
+    biases = {"bias": node.bias} if isinstance(node, (nir.Conv2d, nir.Affine)) else {}
+    for what, numbers in (weights | biases).items():
+        if floating_point and not np.isfinite(numbers).all():
+            raise GraphError(f"node '{name}' has a {what} that is NaN or infinite")
+    if not floating_point:
+        for numbers in weights.values():
+            check_weights(name, numbers)
+        for numbers in biases.values():
+            check_integer(name, "bias", numbers)

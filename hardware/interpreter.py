@@ -6,7 +6,7 @@ Layer by layer over whole sequences, with the integer arithmetic of fixed_point.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import nir
 import numpy as np
@@ -42,20 +42,9 @@ def interpret(
     flat = flatten(graph, fused=fused)
     inputs = check_inputs(flat, inputs)
     at_rest = constants(flat)
-    uses = Counter(source for names in flat.sources.values() for source in names)
-    values: dict[str, np.ndarray] = {}
+    values = {flat.input_name: inputs}
     trace = SpikeTrace()
-    for done, (name, node) in enumerate(flat.nodes.items()):
-        if progress:
-            progress(done, len(flat.nodes))
-        if not flat.sources[name]:
-            values[name] = inputs
-            continue
-        total = sum(values[source].astype(np.float64) for source in flat.sources[name])
-        for source in flat.sources[name]:
-            uses[source] -= 1
-            if not uses[source]:
-                del values[source]
+    for name, node, total in visit(flat, values, progress):
         if isinstance(node, nir.Output):
             check_integer(name, "output", total)
             trace[name] = values[name] = total.astype(np.int32)
@@ -73,8 +62,30 @@ def interpret(
     return trace
 
 
-def check_inputs(flat: FlatGraph, inputs: np.ndarray) -> np.ndarray:
-    """Inputs as an array of whole numbers [T, B, ...] that fits the graph, or GraphError / RangeError."""
+def visit(
+    flat: FlatGraph, values: dict[str, np.ndarray], progress: Callable[[int, int], None] | None
+) -> Iterator[tuple[str, nir.NIRNode, np.ndarray]]:
+    """Every node but the Input in execution order, with the sum of its sources' values, float64 [T, B, ...].
+
+    The caller puts each node's value into `values`, which holds the Input's at first; from there it is taken when
+    nobody needs it any more.
+    """
+    uses = Counter(source for names in flat.sources.values() for source in names)
+    for done, (name, node) in enumerate(flat.nodes.items()):
+        if progress:
+            progress(done, len(flat.nodes))
+        if not flat.sources[name]:
+            continue
+        total = sum(values[source].astype(np.float64) for source in flat.sources[name])
+        for source in flat.sources[name]:
+            uses[source] -= 1
+            if not uses[source]:
+                del values[source]
+        yield name, node, total
+
+
+def check_inputs(flat: FlatGraph, inputs: np.ndarray, *, floating_point: bool = False) -> np.ndarray:
+    """Inputs as an array of (whole) numbers [T, B, ...] that fits the graph, or GraphError / RangeError."""
     inputs = np.asarray(inputs)
     name, shape = flat.input_name, flat.shapes[flat.input_name]
     if inputs.shape[2:] != shape or inputs.ndim != len(shape) + 2:
@@ -83,7 +94,8 @@ def check_inputs(flat: FlatGraph, inputs: np.ndarray) -> np.ndarray:
         raise GraphError(f"inputs are of type {inputs.dtype}; '{name}' needs whole numbers")
     if 0 in inputs.shape[:2]:
         raise GraphError(f"inputs have the shape {inputs.shape}; at least one time step and one sample are needed")
-    check_integer(name, "value", inputs)
+    if not floating_point:
+        check_integer(name, "value", inputs)
     check_range(name, "value", inputs, -MESSAGE_LIMIT + 1, MESSAGE_LIMIT - 1)
     return inputs
 

@@ -42,15 +42,15 @@ class Neuron:
         IF: v <- v + time_step * r I, exact if r * time_step = 1. Threshold: spike iff I > threshold.
         """
         if isinstance(node, nir.Threshold):
-            decay, threshold = np.array([DECAY_UNITY]), _distinct(node.threshold)
+            decay, threshold = np.array([DECAY_UNITY]), distinct(node.threshold)
         else:
-            threshold = _distinct(node.v_threshold)
+            threshold = distinct(node.v_threshold)
             leaky = isinstance(node, nir.LIF)
-            rate = time_step / _distinct(node.tau).astype(np.float64) if leaky else np.zeros(1)
-            gain = _distinct(node.r).astype(np.float64) * (rate if leaky else time_step)
+            rate = time_step / distinct(node.tau).astype(np.float64) if leaky else np.zeros(1)
+            gain = distinct(node.r).astype(np.float64) * (rate if leaky else time_step)
             decay = np.rint(rate * DECAY_UNITY)
             for field in ("v_leak", "v_reset") if leaky else ("v_reset",):
-                _require(name, field, _distinct(getattr(node, field)), 0.0, "0")
+                _require(name, field, distinct(getattr(node, field)), 0.0, "0")
             _require(name, "gain r * time_step / tau" if leaky else "gain r * time_step", gain, 1.0, "1")
             _require(name, "decay 4096 * time_step / tau", rate * DECAY_UNITY, decay, "a whole number")
             check_range(name, "decay 4096 * time_step / tau", decay, 0, DECAY_UNITY)
@@ -94,7 +94,7 @@ def check_below_limit(name: str, what: str, values: np.ndarray) -> None:
         raise RangeError(f"{name}: {what} reaches {worst / FRACTION:g}, the limit is {SUM_LIMIT}; use smaller weights")
 
 
-def _distinct(parameter: np.ndarray) -> np.ndarray:
+def distinct(parameter: np.ndarray) -> np.ndarray:
     """The one value of a parameter that is alike for all neurons, as [1]; else the parameter."""
     first = np.asarray(parameter).reshape(-1)[:1]
     alike = not any(parameter.strides) or bool((parameter == first).all())

@@ -8,18 +8,19 @@ from __future__ import annotations
 
 import numpy as np
 from lava.magma.core.decorator import implements, requires, tag
+from lava.magma.core.model.py.ports import PyInPort, PyOutPort
+from lava.magma.core.model.py.type import LavaPyType
 from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
-from lava.proc.conv.models import PyConvModelFixed
+from lava.proc.conv.models import PyConvModelFixed, PyConvModelFloat
 from lava.proc.conv.process import Conv
+from lava.proc.graded.models import AbstractGradedVecModel
+from lava.proc.graded.process import GradedVec
 
 from ..linear import convolve
 
 
-@implements(proc=Conv, protocol=LoihiProtocol)
-@requires(CPU)
-@tag("fixed_pt")
-class MatrixConv(PyConvModelFixed):
+class _Matrix:
     """Convolution by one matrix product for each position in the kernel.
 
     Lava's own makes one SciPy call for every pair of channels: 65,536 of them for a layer of 128 to 512.
@@ -39,7 +40,38 @@ class MatrixConv(PyConvModelFixed):
             tuple(self.dilation),
             int(self.groups[0]),
         )
-        self.a_buf = self.clamp_precision(sums[0].transpose(1, 2, 0).astype(np.int32))
+        self.a_buf = self.clamp_precision(sums[0].transpose(1, 2, 0).astype(self.weight.dtype))
 
 
-FAST_MODELS = {Conv: MatrixConv}
+@implements(proc=Conv, protocol=LoihiProtocol)
+@requires(CPU)
+@tag("fixed_pt")
+class MatrixConv(_Matrix, PyConvModelFixed):
+    """Conv on whole numbers."""
+
+
+@implements(proc=Conv, protocol=LoihiProtocol)
+@requires(CPU)
+@tag("floating_pt")
+class FloatMatrixConv(_Matrix, PyConvModelFloat):
+    """Conv on any numbers."""
+
+
+@implements(proc=GradedVec, protocol=LoihiProtocol)
+@requires(CPU)
+@tag("floating_pt")
+class FloatGradedVec(AbstractGradedVecModel):
+    """GradedVec on any numbers, of which Lava has a fixed-point model only."""
+
+    a_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, float)
+    s_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, float)
+    vth: np.ndarray = LavaPyType(np.ndarray, float)
+    v: np.ndarray = LavaPyType(np.ndarray, float)
+    exp: np.ndarray = LavaPyType(np.ndarray, float)
+
+
+def model_choice(stock_models: bool, floating_point: bool) -> tuple[str, dict[type, type]]:
+    """The tag by which a run configuration selects Lava's models, and the processes that get one of ours."""
+    if floating_point:
+        return "floating_pt", {GradedVec: FloatGradedVec} | ({} if stock_models else {Conv: FloatMatrixConv})
+    return "fixed_pt", {} if stock_models else {Conv: MatrixConv}

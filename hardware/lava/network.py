@@ -17,34 +17,35 @@ from lava.proc.sparse.process import DelaySparse, Sparse
 from scipy import sparse
 
 from ..fixed_point import encode_bias, weight_exponent
+from ..floating_point import FloatNeuron
 from ..fused import Fused
 from ..graph import FlatGraph
 from ..linear import constants
 from ..neuron import TIME_STEP, Neuron
 from ..schedule import Connection, Population, Schedule
 from ..shapes import conv_geometry, pair
-from .partition import bus, partition
 from .processes.operation import Operation
 from .processes.recorder import Recorder
-from .processes.section import SectionProcess
-from .section import Section
 
 GRADED_BITS = 24  # message width of counts; a spike's message has none
 IMMEDIATE = 4095  # du of a current that lasts one step
 
 
-def build(graph: FlatGraph, plan: Schedule, frames: np.ndarray, time_steps: int, folder: Path) -> dict[str, object]:
+def build(
+    graph: FlatGraph, plan: Schedule, frames: np.ndarray, time_steps: int, folder: Path, floating_point: bool = False
+) -> dict[str, object]:
     """Connected Lava processes by name: every population, synapse ("source -> target") and recorder.
 
     frames: [steps, *input shape], one frame a time step. time_steps: T, the length of an image's window.
-    folder: where each neuron population and output is recorded as NAME.npy, [images * T, ...] in Lava's order.
+    folder: where each neuron population and output is recorded as NAME.npy, [images * T, ...].
+    floating_point: numbers are not Loihi's.
     """
     at_rest = constants(graph)
     processes: dict[str, object] = {}
     for population in plan.populations.values():
-        processes[population.name] = _population(graph, population, frames, time_steps, at_rest)
+        processes[population.name] = _population(graph, population, frames, time_steps, at_rest, floating_point)
     for connection in plan.connections:
-        _connect(graph, plan, connection, processes)
+        _connect(graph, plan, connection, processes, floating_point)
     window = len(frames) - plan.depth
     for name in plan.recorded:
         population = plan.populations[name]
@@ -53,34 +54,10 @@ def build(graph: FlatGraph, plan: Schedule, frames: np.ndarray, time_steps: int,
             file=str(folder / f"{name}.npy"),
             first_step=1 + population.depth,
             steps=window,
-            binary=population.kind == "neuron",
+            dtype=np.int8 if population.kind == "neuron" else np.float64 if floating_point else np.int32,
         )
         processes[name].s_out.connect(recorder.a_in)
         processes[f"{name} recorder"] = recorder
-    return processes
-
-
-def build_sections(
-    graph: FlatGraph, plan: Schedule, frames: np.ndarray, time_steps: int, folder: Path, count: int
-) -> dict[str, SectionProcess]:
-    """The same network as `build`, in `count` Lava processes that each hold a section of it."""
-    parts = partition(graph, plan, count)
-    crossing = bus(plan, parts)
-    places, width = {}, 0
-    for name in crossing:
-        start, width = width, width + int(np.prod(plan.populations[name].shape))
-        places[name] = slice(start, width)
-    processes: dict[str, SectionProcess] = {}
-    for index, names in enumerate(parts):
-        section = Section(graph, plan, names, frames, time_steps, folder)
-        times = folder / f"times-{index}.npy"
-        np.lib.format.open_memmap(times, mode="w+", dtype=np.float64, shape=(len(frames), 3)).flush()
-        process = SectionProcess(
-            section=section, places=places, width=max(width, 1), name=f"section {index}", times=str(times)
-        )
-        for earlier in processes.values():
-            earlier.bus_out.connect(process.bus_in)
-        processes[process.name] = process
     return processes
 
 
@@ -88,38 +65,52 @@ def _lava_shape(shape: tuple[int, ...]) -> tuple[int, ...]:
     return (*shape[1:], shape[0]) if len(shape) == 3 else shape
 
 
-def _population(graph, population: Population, frames, time_steps, at_rest):
+def _population(graph, population: Population, frames, time_steps, at_rest, floating_point):
     name, shape = population.name, _lava_shape(population.shape)
     if population.kind == "input":
         data = np.moveaxis(frames, 1, -1) if len(shape) == 3 else frames
-        return RingBuffer(data=np.ascontiguousarray(np.moveaxis(data, 0, -1)).astype(np.int32))
+        return RingBuffer(
+            data=np.ascontiguousarray(np.moveaxis(data, 0, -1)).astype(float if floating_point else np.int32)
+        )
     if population.kind != "neuron":
         return GradedVec(shape=shape, vth=0, exp=0)
-    decay, threshold = Neuron.from_node(name, graph.nodes[name], TIME_STEP).uniform(name)
-    mantissa, exponent = encode_bias(name, at_rest[name])
+    node, bias = graph.nodes[name], at_rest[name]
+    constants = _float_constants(name, node, bias) if floating_point else _fixed_constants(name, node, bias)
+    if len(shape) == 3:
+        constants["bias_mant"] = np.moveaxis(constants["bias_mant"], 0, -1).copy()
     return LIFReset(
         shape=shape,
-        du=IMMEDIATE,
-        dv=decay,
-        vth=threshold,
-        bias_mant=np.moveaxis(mantissa, 0, -1).copy() if len(shape) == 3 else mantissa,
-        bias_exp=exponent,
+        **constants,
         reset_interval=time_steps,
         reset_offset=population.reset_offset(time_steps),
     )
 
 
-def _connect(graph: FlatGraph, plan: Schedule, connection: Connection, processes: dict[str, object]) -> None:
+def _fixed_constants(name: str, node: nir.NIRNode, bias: np.ndarray) -> dict:
+    decay, threshold = Neuron.from_node(name, node, TIME_STEP).uniform(name)
+    mantissa, exponent = encode_bias(name, bias)
+    return {"du": IMMEDIATE, "dv": decay, "vth": threshold, "bias_mant": mantissa, "bias_exp": exponent}
+
+
+def _float_constants(name: str, node: nir.NIRNode, bias: np.ndarray) -> dict:
+    """Lava's membrane takes its input whole: it is v / gain in NIR's terms, and so is the threshold."""
+    kept, gain, threshold = FloatNeuron.from_node(name, node, TIME_STEP).uniform(name)
+    return {"du": 1.0, "dv": 1.0 - kept, "vth": threshold / gain, "bias_mant": bias.astype(float)}
+
+
+def _connect(
+    graph: FlatGraph, plan: Schedule, connection: Connection, processes: dict[str, object], floating_point: bool
+) -> None:
     source, target = plan.populations[connection.source], plan.populations[connection.target]
     graded = 0 if source.kind == "neuron" else GRADED_BITS
     node = graph.nodes.get(connection.synapse)
     if isinstance(node, (type(None), nir.Scale)):
-        synapse = _elementwise(node, source.shape, connection.delay, graded)
+        synapse = _elementwise(node, source.shape, connection.delay, graded, floating_point)
         entry_shape = exit_shape = source.shape
     elif isinstance(node, Fused):
         synapse, entry_shape, exit_shape = Operation(operation=node), node.input_shape, node.output_shape
     else:
-        synapse, entry_shape, exit_shape = _convolution(graph, connection.synapse, node, graded)
+        synapse, entry_shape, exit_shape = _convolution(graph, connection.synapse, node, graded, floating_point)
     key = f"{connection.source} -> {connection.target} ({connection.synapse or 'identity'})"
     while key in processes:  # a source may count twice
         key += "'"
@@ -144,24 +135,28 @@ def _shaped(port, shape: tuple[int, ...]):
     return port.reshape(shape).transpose([1, 2, 0]) if len(shape) == 3 else port
 
 
-def _elementwise(node: nir.Scale | None, shape: tuple[int, ...], delay: int, graded: int):
+def _elementwise(node: nir.Scale | None, shape: tuple[int, ...], delay: int, graded: int, floating_point: bool):
     """One synapse a neuron: the identity, possibly delayed, or a Scale.
 
     Lava keeps the 8-bit weights of mixed sign even, so those are doubled and the sum is halved.
     """
     count = int(np.prod(shape))
-    scale = np.ones(count, np.int64) if node is None else node.scale.astype(np.int64).reshape(-1)
-    exponent = weight_exponent(scale)
-    mixed = int(scale.min() < 0 < scale.max())
-    weights = sparse.diags(scale >> exponent << mixed, format="csr", dtype=np.int32)
-    options = {"weights": weights, "weight_exp": exponent - mixed, "num_message_bits": graded}
+    scale = np.ones(count) if node is None else node.scale.reshape(-1)
+    options = {"num_message_bits": graded}
+    if floating_point:
+        options["weights"] = sparse.diags(scale, format="csr", dtype=float)
+    else:
+        scale = scale.astype(np.int64)
+        exponent, mixed = weight_exponent(scale), int(scale.min() < 0 < scale.max())
+        options["weights"] = sparse.diags(scale >> exponent << mixed, format="csr", dtype=np.int32)
+        options["weight_exp"] = exponent - mixed
     if not delay:
         return Sparse(**options)
     delays = sparse.diags(np.full(count, delay), format="csr", dtype=int)
     return DelaySparse(delays=delays, max_delay=delay, **options)
 
 
-def _convolution(graph: FlatGraph, name: str, node: nir.NIRNode, graded: int):
+def _convolution(graph: FlatGraph, name: str, node: nir.NIRNode, graded: int, floating_point: bool):
     """A Conv process, with the shapes (NIR's order) in which its ports are read and written.
 
     A SumPool2d is a convolution of ones for each channel; a Linear one of 1 x 1 over a single position.
@@ -180,7 +175,9 @@ def _convolution(graph: FlatGraph, name: str, node: nir.NIRNode, graded: int):
         weight = node.weight[:, :, None, None]
         entry_shape, exit_shape = (*entry_shape, 1, 1), (*exit_shape, 1, 1)
     process = Conv(  # Lava convolves in the strict sense, with the kernel reversed
-        weight=np.ascontiguousarray(weight.transpose(0, 2, 3, 1)[:, ::-1, ::-1]).astype(np.int32),
+        weight=np.ascontiguousarray(weight.transpose(0, 2, 3, 1)[:, ::-1, ::-1]).astype(
+            float if floating_point else np.int32
+        ),
         input_shape=_lava_shape(entry_shape),
         stride=stride,
         padding=padding,

@@ -39,7 +39,8 @@ def simulate(
 ) -> SpikeTrace:
     """Run a NIR graph of whole-numbered weights in Lava, samples streamed back to back.
 
-    inputs: whole numbers [T, B, *input shape]. bit_accurate: Lava's fixed-point models, the only ones so far.
+    inputs: whole numbers [T, B, *input shape]. bit_accurate: Lava's fixed-point models; without
+    it, its floating-point models, for graphs of any numbers (sections = 0).
     sections: in how many Lava processes of our own the network runs, as many as there are cores unless given; 0:
     each population and synapse is one of Lava's own processes, run by Lava's bit-accurate models but for Conv, which
     is a matrix product. stock_models: sections = 0, and Conv is Lava's own model too. fused: marked nested graphs run
@@ -51,20 +52,30 @@ def simulate(
     Raises GraphError or RangeError before anything runs, ImportError if Lava is missing, and LavaError, with the
     traceback of the Lava process that failed, within seconds of its failure; nothing is left running then.
     """
-    if not bit_accurate:
-        raise ValueError("bit_accurate is False; only Lava's fixed-point models are supported so far")
-    sections = (0 if stock_models else os.cpu_count() or 1) if sections is None else sections
-    if sections < 0 or (sections and stock_models):
-        raise ValueError(f"sections is {sections}; it must be at least 0, and 0 with stock_models")
-    flat = flatten(graph, fused=fused)
-    inputs = check_inputs(flat, inputs)
+    lavas_own = stock_models or not bit_accurate
+    sections = (0 if lavas_own else os.cpu_count() or 1) if sections is None else sections
+    if sections < 0 or (sections and lavas_own):
+        raise ValueError(f"sections is {sections}; it must be at least 0, and 0 for Lava's own models")
+    flat = flatten(graph, fused=fused, floating_point=not bit_accurate)
+    inputs = check_inputs(flat, inputs, floating_point=not bit_accurate)
     plan = schedule(flat)
-    _check_neurons(flat)
+    if bit_accurate:
+        _check_neurons(flat)
     with tempfile.TemporaryDirectory(prefix="lava-job-") as name:
         folder = Path(name)
         reduced = without_gates(graph) if fused else graph
         steps = plan.steps(inputs.shape[1], inputs.shape[0])
-        run_job(folder, reduced, inputs, steps, stock_models, sections, fused, progress)
+        run_job(
+            folder,
+            reduced,
+            inputs,
+            steps,
+            stock_models=stock_models,
+            sections=sections,
+            fused=fused,
+            floating_point=not bit_accurate,
+            progress=progress,
+        )
         return _read_records(folder, flat, plan, inputs.shape[:2])
 
 
@@ -73,9 +84,11 @@ def run_job(
     graph: nir.NIRGraph,
     inputs: np.ndarray,
     steps: int,
-    stock_models: bool,
-    sections: int,
-    fused: bool,
+    *,
+    stock_models: bool = False,
+    sections: int = 0,
+    fused: bool = True,
+    floating_point: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> None:
     """Run a checked graph for a number of time steps; the worker leaves its records in the folder."""
@@ -83,6 +96,7 @@ def run_job(
         raise ImportError(INSTALL)
     write_graph(graph, folder / "graph.nir", compression=None)
     job = {"stock_models": stock_models, "sections": sections, "fused": fused, "steps": steps}
+    job["floating_point"] = floating_point
     np.savez(folder / "job.npz", inputs=inputs, **job)
     run_supervised(
         [sys.executable, "-m", "hardware.lava.worker", str(folder)],
@@ -115,6 +129,6 @@ def _read_records(folder: Path, graph: FlatGraph, plan: Schedule, shape: tuple[i
         record = np.load(folder / f"{name}.npy")
         values = np.ascontiguousarray(record.reshape(samples, time_steps, *record.shape[1:]).swapaxes(0, 1))
         if plan.populations[name].kind == "output":
-            values += at_rest[name].astype(np.int32)
+            values += at_rest[name].astype(values.dtype)
         trace[name] = values
     return trace

@@ -25,25 +25,28 @@ def run(worker: Worker, folder: Path) -> None:
     from lava.magma.core.run_conditions import RunSteps
     from lava.magma.core.run_configs import Loihi2SimCfg
 
-    from .models import FAST_MODELS
-    from .network import build, build_sections
+    from .models import model_choice
+    from .network import build
+    from .section_network import build_sections
 
     with np.load(folder / "job.npz") as archive:
         job = {name: archive[name] for name in archive.files}
     inputs, sections, steps = job["inputs"], int(job["sections"]), int(job["steps"])
-    graph = flatten(read_graph(folder / "graph.nir", type_check=False), fused=bool(job["fused"]))
+    floating_point = bool(job["floating_point"])
+    network = read_graph(folder / "graph.nir", type_check=False)
+    graph = flatten(network, fused=bool(job["fused"]), floating_point=floating_point)
     plan = schedule(graph)
     time_steps, samples = inputs.shape[:2]
     stream = inputs.swapaxes(0, 1).reshape(samples * time_steps, *inputs.shape[2:])
     silence = np.zeros((plan.depth, *stream.shape[1:]), stream.dtype)
-    network = (graph, plan, np.concatenate([stream, silence]), time_steps, folder)
-    processes = build_sections(*network, sections) if sections else build(*network)
+    parts = (graph, plan, np.concatenate([stream, silence]), time_steps, folder)
+    processes = build_sections(*parts, sections) if sections else build(*parts, floating_point)
 
     sys.setrecursionlimit(sys.getrecursionlimit() + 2 * len(processes))  # Lava's compiler walks them recursively
     entry = next(iter(processes.values()))
     worker.watch(entry)
-    models = {} if job["stock_models"] else FAST_MODELS
-    configuration = Loihi2SimCfg(select_tag="fixed_pt", exception_proc_model_map=models)
+    tag, ours = model_choice(bool(job["stock_models"]), floating_point)
+    configuration = Loihi2SimCfg(select_tag=tag, exception_proc_model_map=ours)
     for done in range(0, steps, time_steps):
         entry.run(
             RunSteps(min(time_steps, steps - done)),

@@ -20,9 +20,8 @@ from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 class Recorder(AbstractProcess):
     """Records `steps` time steps of a population from `first_step` on (Lava counts from 1), channels first."""
 
-    def __init__(self, *, shape: tuple[int, ...], file: str, first_step: int, steps: int, binary: bool) -> None:
+    def __init__(self, *, shape: tuple[int, ...], file: str, first_step: int, steps: int, dtype: type) -> None:
         super().__init__(file=file, first_step=first_step)
-        dtype = np.int8 if binary else np.int32
         stored = (shape[-1], *shape[:-1]) if len(shape) == 3 else shape
         np.lib.format.open_memmap(file, mode="w+", dtype=dtype, shape=(steps, *stored)).flush()
         self.a_in = InPort(shape=shape)
@@ -46,3 +45,12 @@ class RecorderModel(PyLoihiProcessModel):
         row = self.time_step - self.proc_params["first_step"]
         if 0 <= row < len(self.rows):
             self.rows[row] = np.moveaxis(values, -1, 0) if values.ndim == 3 else values
+
+
+@implements(proc=Recorder, protocol=LoihiProtocol)
+@requires(CPU)
+@tag("floating_pt")
+class FloatRecorderModel(RecorderModel):
+    """The same for what is not whole."""
+
+    a_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, float)
