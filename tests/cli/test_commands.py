@@ -1,6 +1,7 @@
 """What each command prints, writes and returns."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ import hardware
 from qkformer import get_config, load_checkpoint, load_data, read_metadata
 
 COMMAND = Path(sys.executable).with_name("qkformer")
+README = (Path(__file__).parents[2] / "README.md").read_text()
 PARITY_FIELDS = {"mismatches", "compared", "accuracy", "versions", "populations", "first_divergence"}
 POPULATION_FIELDS = {"name", "neurons", "spikes", "compared", "mismatches"}
 VERSIONS = {"python", "qkformer", "torch", "numpy", "nir", "lava-nc"}
@@ -180,6 +182,13 @@ def test_verify_names_the_first_wrong_spike(qkformer, one_wrong_spike):
     assert first["value"] == 1 - first["reference"]
 
 
+def lines_of_readme():
+    """The demo's output as the README shows it, but for lines that the terminal breaks."""
+    (sample,) = re.findall(r"```\n( population .*?)```", README, re.DOTALL)
+    shown = {" ".join(line.split()) for line in sample.splitlines() if set(line) - set(" ─.")}
+    return {line for line in shown if not line.startswith(("NIR", "Lava"))}
+
+
 def test_demo_fails_on_one_wrong_spike(qkformer, one_wrong_spike, lava):
     result = qkformer("demo", "--images", 2)
     assert result.status == 1
@@ -195,6 +204,7 @@ def test_demo_as_a_user_types_it(tmp_path, lava):
     assert done.stdout.endswith("0 of 9,241,856 spikes differ\n")
     for part in ("288,234 parameters", "360 held-out digits", "Certificate", "89 processes, 89 time steps"):
         assert part in done.stdout
+    assert lines_of_readme() <= {" ".join(line.split()) for line in done.stdout.splitlines()}
     found = record(tmp_path / "demo.json", "qkformer demo --json demo.json")
     assert found["held_out_accuracy"]["float"] >= 0.98
     assert abs(found["held_out_accuracy"]["float"] - found["held_out_accuracy"]["fixed"]) <= 0.01
