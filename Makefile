@@ -8,6 +8,9 @@ ifneq ($(FOUND),)
 export UV_FIND_LINKS ?= $(FOUND)
 endif
 
+# Threads that wait for one another give way to whoever else wants the cores, instead of spinning.
+export OMP_WAIT_POLICY ?= passive
+
 .PHONY: demo test lint clean
 
 demo: $(VENV)/installed
