@@ -45,11 +45,11 @@ class Side:
         current = layer.current[(steps, sample, *neuron)] / FRACTION
         emitted = self.trace[name][(steps, sample, *neuron)]
         if layer.neuron is None:
-            membrane, threshold = (), None
+            membrane, threshold = np.array(()), None
         else:
             membrane = layer.membrane(sample, neuron)[steps] / FRACTION
-            threshold = float(layer.neuron.threshold[neuron]) / FRACTION
-        return NeuronHistory(tuple(current.tolist()), tuple(membrane), threshold, tuple(emitted.tolist()))
+            threshold = layer.threshold(neuron) / FRACTION
+        return NeuronHistory(tuple(current.tolist()), tuple(membrane.tolist()), threshold, tuple(emitted.tolist()))
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,7 @@ A network whose state survives a sample, or crosses the batch, gives another ans
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -31,10 +30,6 @@ class Leak:
             f"{first.population} leaks: sample {first.sample} spikes differently {self.arrangement} than alone "
             f"(time step {first.time_step}, neuron {list(first.neuron)}; {self.mismatches:,} values differ in all)"
         )
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values, for JSON."""
-        return asdict(self)
 
 
 def check_invariance(run: Run, samples: int) -> tuple[Leak, ...]:

@@ -45,13 +45,18 @@ class Layer:
 
     def membrane(self, sample: int, neuron: tuple[int, ...]) -> np.ndarray:
         """The membrane of one neuron before each comparison with its threshold, [T] in 1/64."""
-        decay, threshold = self.neuron.decay[neuron], self.neuron.threshold[neuron]
+        decay = np.broadcast_to(self.neuron.decay, self.bias.shape)[neuron]
+        threshold = self.threshold(neuron)
         membrane, history = np.int64(0), []
         for current in self.current[(slice(None), sample, *neuron)]:
             membrane = decay_membrane(membrane, decay) + current
             history.append(int(membrane))
             membrane = np.int64(0) if membrane > threshold else membrane
         return np.array(history)
+
+    def threshold(self, neuron: tuple[int, ...]) -> int:
+        """The threshold of one neuron, in 1/64."""
+        return int(np.broadcast_to(self.neuron.threshold, self.bias.shape)[neuron])
 
 
 class Layers:
@@ -115,7 +120,9 @@ class Layers:
                     found[f"{node_name}.{field}"] = np.asarray(getattr(node, field))
         if not isinstance(self.flat.nodes[name], nir.Output):
             neuron = Neuron.from_node(name, self.flat.nodes[name])
-            found |= {f"{name}.decay": neuron.decay, f"{name}.threshold": neuron.threshold}
+            numbers = {"decay": neuron.decay, "threshold": neuron.threshold}
+            shape = self.flat.shapes[name]
+            found |= {f"{name}.{field}": np.broadcast_to(values, shape) for field, values in numbers.items()}
         return found
 
     def _ends(self, name: str) -> bool:

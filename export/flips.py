@@ -1,0 +1,151 @@
+"""Float against fixed: which layer's quantization turns spikes over, and whether rounding can account for it.
+
+Each layer of the fixed model is run alone on the float model's spikes (the golden input), so a flip that it originates
+is told from one that it inherits. The first flip of a neuron is held against the rounding error that its membrane can
+have at that moment, in units of the layer's scale:
+
+    current   | W x + b - (W' x' + b') / scale |  <=  |W - W'/scale| x + |W'/scale| |x - x'| + |b - b'/scale|
+    membrane  error[t] <= kept * error[t-1] + current error + 1/64 (truncation) + what float32 rounds
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from hardware.fixed_point import DECAY_UNITY, FRACTION
+from hardware.ladder import LayerFlips
+from qkformer import SpikingTransformer
+from qkformer.layers import Layer
+
+from .fixed_layers import CurrentPool, FixedConv, FixedLIF
+from .fixed_model import INPUT, FixedModel, Node
+from .fold_batchnorm import fold
+from .folded import layers_of
+
+FLOAT32_ROUNDING = 64 * torch.finfo(torch.float32).eps  # of a float model's current and membrane, relative to the sums
+
+
+@torch.no_grad()
+def trace_flips(
+    model: SpikingTransformer,
+    fixed: FixedModel,
+    images: Tensor,
+    float_trace: Mapping[str, np.ndarray],
+    fixed_trace: Mapping[str, np.ndarray],
+) -> tuple[LayerFlips, ...]:
+    """The flips of every population that both models have, in execution order.
+
+    images: [B, C, H, W]; the traces are those of the two models on them, population -> [T, B, ...].
+    """
+    return _Flips(model, fixed, images, float_trace).compare(fixed_trace)
+
+
+class _Flips:
+    def __init__(self, model: SpikingTransformer, fixed: FixedModel, images: Tensor, trace: Mapping[str, np.ndarray]):
+        self.model, self.fixed, self.trace = model, fixed, trace
+        self.layers = {name: layer for name, layer, _ in layers_of(model)}
+        self.scales = {layer.name: layer.scale for layer in fixed.certificate}
+        self.nodes = {node.name: node for node in fixed.nodes}
+        self.encoded = torch.from_numpy(fixed.encode(images)).double()
+        steps = images.transpose(0, 1) if fixed.encoding.events else images.expand(len(self.encoded), *images.shape)
+        self.exact_input = steps.double() / fixed.encoding.input_scale
+
+    def compare(self, fixed_trace: Mapping[str, np.ndarray]) -> tuple[LayerFlips, ...]:
+        return tuple(
+            self._population(node, fixed_trace[node.name]) for node in self.fixed.nodes if node.name in self.trace
+        )
+
+    def _population(self, node: Node, fixed_spikes: np.ndarray) -> LayerFlips:
+        wanted = np.broadcast_to(self.trace[node.name], fixed_spikes.shape)
+        alone = self._golden(node).numpy()
+        flipped = alone != wanted
+        first = flipped & (np.cumsum(flipped, axis=0) == 1)
+        explained = int((first & self._within_rounding(node)).sum()) if first.any() else 0
+        return LayerFlips(
+            name=node.name,
+            spikes=wanted.size,
+            flips=int((fixed_spikes != wanted).sum()),
+            originated=int(flipped.sum()),
+            first=int(first.sum()),
+            explained=explained,
+            unexplained=int(first.sum()) - explained,
+        )
+
+    def _golden(self, node: Node) -> Tensor:
+        """What a fixed node gives for the float model's spikes, [T, B, ...]."""
+        arguments = [sum(self._value(source) for source in argument) for argument in node.arguments]
+        return self.fixed.get_submodule(node.name)(*arguments)
+
+    def _value(self, name: str) -> Tensor:
+        if name == INPUT:
+            return self.encoded
+        if name not in self.trace:
+            return self._golden(self.nodes[name])
+        return torch.from_numpy(self.trace[name].astype(np.float64))
+
+    def _within_rounding(self, node: Node) -> np.ndarray:
+        """Where the float model's membrane is no further from its threshold than rounding can move it, [T, B, ...].
+
+        Gates, masks and pools of spikes are exact: nothing may flip there.
+        """
+        module = self.fixed.get_submodule(node.name)
+        if not isinstance(module, FixedLIF):
+            return np.zeros((), bool)
+        ((source,),) = node.arguments
+        current, error, scale = self._current(source)
+        neuron = self.model.get_submodule(node.name)
+        kept, threshold = neuron.decay, neuron.v_threshold / (neuron.input_gain * scale)
+        ceiling = max(threshold - module.threshold, 0)  # whole numbers above it are not below the exact threshold
+        kept_error = abs(kept - (DECAY_UNITY - module.decay) / DECAY_UNITY)
+        spikes = torch.from_numpy(np.broadcast_to(self.trace[node.name], tuple(current.shape)).astype(bool))
+        membrane, deviation = torch.zeros_like(current[0]), torch.zeros_like(current[0])
+        within = []
+        for now, its_error, fired in zip(current, error, spikes, strict=True):
+            deviation = kept * deviation + kept_error * membrane.abs() + its_error + 1 / FRACTION
+            membrane = kept * membrane + now
+            deviation = deviation + FLOAT32_ROUNDING * (membrane.abs() + now.abs())
+            within.append((membrane - threshold).abs() <= deviation + ceiling)
+            membrane, deviation = membrane.masked_fill(fired, 0), deviation.masked_fill(fired, 0)
+        return torch.stack(within).numpy()
+
+    def _current(self, name: str) -> tuple[Tensor, Tensor, float]:
+        """The exact current [T, B, ...] in units of the scale, the error that the fixed one may have, the scale."""
+        module, node = self.fixed.get_submodule(name), self.nodes[name]
+        if isinstance(module, FixedConv):
+            scale = self.scales[name]
+            return (*self._convolution(module, self.layers[name], scale, node.arguments[0]), scale)
+        if isinstance(module, CurrentPool):  # a maximum moves by no more than the largest error below it
+            ((source,),) = node.arguments
+            current, error, scale = self._current(source)
+            return _pooled(module, current), _pooled(module, error), scale
+        exact = self._golden(node)  # a sum of spikes, or the product of self-attention: whole numbers
+        return exact, torch.zeros_like(exact), self.scales.get(name, 1.0)
+
+    def _convolution(
+        self, module: FixedConv, layer: Layer, scale: float, sources: tuple[str, ...]
+    ) -> tuple[Tensor, Tensor]:
+        weight, bias = fold(layer.conv, layer.bn)
+        input_scale = self.fixed.encoding.input_scale if sources == (INPUT,) else 1.0
+        weight, bias = weight * input_scale / scale, bias / scale
+        given = sum(self._value(source) for source in sources)
+        exact = self.exact_input if sources == (INPUT,) else given
+        error = self._convolve(module, (module.weight - weight).abs(), given.abs())
+        error += self._convolve(module, weight.abs(), (given - exact).abs())
+        error += (module.bias - bias).abs().view(-1, 1, 1)
+        largest = self._convolve(module, weight.abs(), exact.abs()) + bias.abs().view(-1, 1, 1)
+        return self._convolve(module, weight, exact) + bias.view(-1, 1, 1), error + FLOAT32_ROUNDING * largest
+
+    @staticmethod
+    def _convolve(module: FixedConv, weight: Tensor, x: Tensor) -> Tensor:
+        sums = F.conv2d(x.flatten(0, 1), weight.double(), None, module.stride, module.padding)
+        return sums.unflatten(0, x.shape[:2])
+
+
+def _pooled(module: CurrentPool, x: Tensor) -> Tensor:
+    window = (module.kernel, module.stride, module.padding)
+    return F.max_pool2d(x.flatten(0, 1), *window).unflatten(0, x.shape[:2])

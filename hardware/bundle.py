@@ -1,0 +1,88 @@
+"""A folder that reproduces a difference: the smallest part of the network that still differs, its inputs, a script.
+
+The folder carries this package, which needs NumPy and NIR alone (and Lava, for a difference found there).
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import nir
+import numpy as np
+
+from .divergence import Explanation, Side
+from .files import write_atomically
+from .graph_file import write_graph
+from .subgraph import Subgraph, subgraph
+from .trace import SpikeTrace
+
+Run = Callable[[nir.NIRGraph, np.ndarray], Mapping[str, np.ndarray]]
+
+PACKAGE = Path(__file__).parent
+SCRIPT = PACKAGE / "reproduce.py"
+
+
+def smallest_failing(reference: Side, target: Side, run: Run, name: str) -> Subgraph:
+    """The shortest tail of the way to a population that still differs when it is run on the reference's spikes.
+
+    The tail is found by bisection over the populations that lead to `name`, in execution order. Errors of timing need
+    more of the network than the layer itself. Where nothing less than the whole way differs, that is the answer.
+    """
+    way = [*target.layers.ancestors(name), name]
+
+    def differs(start: int) -> bool:
+        part = subgraph(target.layers, way[start:])
+        found = run(part.graph, part.inputs(reference.values))[name]
+        return not np.array_equal(found, reference.trace[name])
+
+    if differs(len(way) - 1):
+        return subgraph(target.layers, [name])
+    longer, shorter = 0, len(way) - 1  # way[longer:] is taken to differ; way[shorter:] does not
+    while shorter - longer > 1:
+        middle = (longer + shorter) // 2
+        if differs(middle):
+            longer = middle
+        else:
+            shorter = middle
+    return subgraph(target.layers, way[longer:])
+
+
+def write_bundle(
+    folder: str | Path,
+    reference: Side,
+    target: Side,
+    part: Subgraph,
+    explanation: Explanation,
+    *,
+    backend: str,
+    versions: Mapping[str, str],
+) -> Path:
+    """Write the reproduction of a difference; returns the path of its script.
+
+    part: what smallest_failing found. backend: where to run it again, "interpreter" or "lava". Written are graph.nir,
+    spikes.npz (the inputs, and the last population's spikes on both sides), about.json, reproduce.py and a copy of
+    this package.
+    """
+    folder = Path(folder)
+    name = explanation.divergence.population
+    folder.mkdir(parents=True, exist_ok=True)
+    write_graph(part.graph, folder / "graph.nir")
+    spikes = {"inputs": part.inputs(reference.values), "reference": reference.trace[name], "target": target.trace[name]}
+    SpikeTrace(spikes).save(folder / "spikes.npz")
+    about = {
+        "population": name,
+        "populations": part.populations,
+        "sources": list(part.sources),
+        "backend": backend,
+        "explanation": explanation.to_dict(),
+        "versions": dict(versions),
+    }
+    text = json.dumps(about, indent=2) + "\n"
+    write_atomically(folder / "about.json", lambda temporary: temporary.write_text(text))
+    copy = folder / PACKAGE.name
+    shutil.rmtree(copy, ignore_errors=True)
+    shutil.copytree(PACKAGE, copy, ignore=shutil.ignore_patterns("__pycache__", SCRIPT.name))
+    return Path(shutil.copy(SCRIPT, folder / SCRIPT.name))

@@ -1,0 +1,36 @@
+"""Show the difference that this folder holds: `python reproduce.py`, with NumPy and NIR installed, without torch.
+
+Runs the part of the network in graph.nir on the reference's spikes. Exit status: 0 nothing differs any more, 1 it does.
+"""
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+
+import hardware
+
+
+def main(folder: Path) -> int:
+    """Compare the reference with the target as it was recorded, and as it runs here."""
+    about = json.loads((folder / "about.json").read_text())
+    name, backend = about["population"], about["backend"]
+    spikes = np.load(folder / "spikes.npz")
+    graph = hardware.read_graph(folder / "graph.nir", type_check=False)
+    run = {"interpreter": hardware.interpret, "lava": hardware.lava.simulate}[backend]
+    print(f"{name}, {len(about['populations'])} of its network's populations, from the spikes of {about['sources']}")
+    print("versions then:", ", ".join(f"{package} {version}" for package, version in about["versions"].items()))
+    recorded = hardware.compare({name: spikes["reference"]}, {name: spikes["target"]})
+    print(f"{backend}, as recorded: {recorded.mismatches:,} of {recorded.compared:,} differ")
+    print(f"  first: {recorded.first_divergence}")
+    here = hardware.compare({name: spikes["reference"]}, {name: run(graph, spikes["inputs"])[name]})
+    print(f"{backend}, here: {here.mismatches:,} of {here.compared:,} differ")
+    print(f"  first: {here.first_divergence}")
+    for cause in about["explanation"]["causes"]:
+        print(f"cause: {cause['kind']}: {cause['text']}")
+    return 1 if here.mismatches else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(__file__).parent))
