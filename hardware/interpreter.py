@@ -6,7 +6,7 @@ Layer by layer over whole sequences, with the integer arithmetic of fixed_point.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, MutableMapping
 
 import nir
 import numpy as np
@@ -26,14 +26,16 @@ def interpret(
     fused: bool = True,
     time_step: float = TIME_STEP,
     progress: Callable[[int, int], None] | None = None,
-) -> SpikeTrace:
+    into: MutableMapping[str, np.ndarray] | None = None,
+) -> MutableMapping[str, np.ndarray]:
     """Run an acyclic NIR graph of whole-numbered weights on integer inputs.
 
     graph: Conv2d, Linear, Affine, SumPool2d, AvgPool2d, Flatten, Scale, Threshold, IF, LIF, nested NIRGraph,
     Input, Output; values on edges into one node are summed. Neurons start at rest (see Neuron for the update;
     the comparison is strict). inputs: whole numbers [T, B, *input shape]. fused: run marked nested graphs as the
     one operation that they compute; without it, gate by gate. time_step: seconds.
-    progress: called with (nodes done, nodes in all).
+    progress: called with (nodes done, nodes in all). into: where the trace goes, such as a PackedTrace for networks
+    whose traces exceed memory; a SpikeTrace unless given.
 
     Returns the spikes of every LIF, IF and Threshold, int8 [T, B, ...], and the sums at every Output node,
     int32 [T, B, ...], by node name in execution order.
@@ -43,7 +45,7 @@ def interpret(
     inputs = check_inputs(flat, inputs)
     at_rest = constants(flat)
     values = {flat.input_name: inputs}
-    trace = SpikeTrace()
+    trace = SpikeTrace() if into is None else into
     for name, node, total in visit(flat, values, progress):
         if isinstance(node, nir.Output):
             check_integer(name, "output", total)

@@ -6,7 +6,7 @@ import importlib.util
 import os
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, MutableMapping
 from pathlib import Path
 
 import nir
@@ -36,7 +36,8 @@ def simulate(
     sections: int | None = None,
     fused: bool = True,
     progress: Callable[[int, int], None] | None = None,
-) -> SpikeTrace:
+    into: MutableMapping[str, np.ndarray] | None = None,
+) -> MutableMapping[str, np.ndarray]:
     """Run a NIR graph of whole-numbered weights in Lava, samples streamed back to back.
 
     inputs: whole numbers [T, B, *input shape]. bit_accurate: Lava's fixed-point models; without
@@ -45,7 +46,7 @@ def simulate(
     each population and synapse is one of Lava's own processes, run by Lava's bit-accurate models but for Conv, which
     is a matrix product. stock_models: sections = 0, and Conv is Lava's own model too. fused: marked nested graphs run
     as the one operation they compute, in a process of ours; without it, gate by gate. progress: called with (steps
-    done, steps in all).
+    done, steps in all). into: where the trace goes, as in hardware.interpret.
 
     Returns the spikes of every LIF, IF and Threshold, int8 [T, B, ...], and the sums at every Output node, int32
     [T, B, ...], by node name in execution order, as hardware.interpret does.
@@ -76,7 +77,9 @@ def simulate(
             floating_point=not bit_accurate,
             progress=progress,
         )
-        return _read_records(folder, flat, plan, inputs.shape[:2])
+        trace = SpikeTrace() if into is None else into
+        trace.update(_read_records(folder, flat, plan, inputs.shape[:2]))
+        return trace
 
 
 def run_job(
@@ -117,18 +120,18 @@ def process_count(plan: Schedule) -> int:
     return len(plan.populations) + len(plan.connections) + len(plan.recorded)
 
 
-def _read_records(folder: Path, graph: FlatGraph, plan: Schedule, shape: tuple[int, int]) -> SpikeTrace:
-    """Records [B * T, ...] -> trace [T, B, ...].
+def _read_records(
+    folder: Path, graph: FlatGraph, plan: Schedule, shape: tuple[int, int]
+) -> Iterator[tuple[str, np.ndarray]]:
+    """Records [B * T, ...] -> name and values [T, B, ...] of every population of a trace, one at a time.
 
     A graded relay has no bias: what the output would hold at rest is added here, where the host reads it.
     """
     time_steps, samples = shape
     at_rest = constants(graph)
-    trace = SpikeTrace()
     for name in plan.recorded:
         record = np.load(folder / f"{name}.npy")
         values = np.ascontiguousarray(record.reshape(samples, time_steps, *record.shape[1:]).swapaxes(0, 1))
         if plan.populations[name].kind == "output":
             values += at_rest[name].astype(values.dtype)
-        trace[name] = values
-    return trace
+        yield name, values
