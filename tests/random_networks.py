@@ -138,9 +138,10 @@ class _Network:
         outputs = self.draw(st.sampled_from([1, 2, 3, 4, 4, 6]))
         kernel, stride, padding, size = self.draw_window(size, square=True)
         fan_in = channels * kernel[0] ** 2
-        largest = 16 if sources == [INPUT] else 127
+        largest = 16 if sources == [INPUT] else self.draw(st.sampled_from([127, 3]))
         weight = self.random.integers(-largest, largest + 1, (outputs, channels, *kernel))
-        typical = int(700 * fan_in**0.5) if sources == [INPUT] else int(40 * (fan_in * len(sources)) ** 0.5)
+        spread = 44 if sources == [INPUT] else 0.3 * len(sources) ** 0.5
+        typical = int(largest * spread * fan_in**0.5) + 1
         bias = self.random.integers(-typical, typical + 1, outputs)
         if sources == [INPUT] and self.draw(st.booleans()):
             bias = 2 * self.random.integers(-4095, 4096, outputs)  # more than 4095, so even

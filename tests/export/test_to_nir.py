@@ -75,6 +75,15 @@ def test_weights_are_whole_numbers(fixed_digits, digits_graph):
     np.testing.assert_array_equal(digits_graph.nodes[name].weight, fixed_digits.get_submodule(name).weight.numpy())
 
 
+def test_threshold_lies_between_what_fires_and_what_does_not(fixed_digits, digits_graph):
+    """The membrane is a multiple of 1/64, so > and >= agree."""
+    for name, node in digits_graph.nodes.items():
+        if isinstance(node, nir.LIF):
+            threshold = fixed_digits.get_submodule(name).threshold
+            assert (threshold < node.v_threshold).all()
+            assert (node.v_threshold < threshold + 1 / 64).all()
+
+
 def test_neurons_are_exact_for_others_too(digits_graph):
     """NIR's LIF by Euler's rule in float64, at NIR's own comparison, spikes as the integer neuron does."""
     node = digits_graph.nodes["patch_embed1.proj_lif"]
