@@ -7,6 +7,7 @@ from .check import check_targets, reference_trace, run_targets, verify
 from .errors import ExportError
 from .fixed_model import FixedModel
 from .fold_model import FoldedModel, fold_model
+from .ladder import Ladder, find_leaks, run_ladder
 from .quantize import quantize
 from .to_nir import count_gates, to_nir
 
@@ -15,12 +16,15 @@ __all__ = [
     "ExportError",
     "FixedModel",
     "FoldedModel",
+    "Ladder",
     "LayerCertificate",
     "check_targets",
     "count_gates",
+    "find_leaks",
     "fold_model",
     "quantize",
     "reference_trace",
+    "run_ladder",
     "run_targets",
     "to_nir",
     "verify",

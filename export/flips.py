@@ -19,20 +19,17 @@ from torch import Tensor
 
 from hardware.fixed_point import DECAY_UNITY, FRACTION
 from hardware.ladder import LayerFlips
-from qkformer import SpikingTransformer
-from qkformer.layers import Layer
 
 from .fixed_layers import CurrentPool, FixedConv, FixedLIF
 from .fixed_model import INPUT, FixedModel, Node
-from .fold_batchnorm import fold
-from .folded import layers_of
+from .fold_model import FoldedModel
 
 FLOAT32_ROUNDING = 64 * torch.finfo(torch.float32).eps  # of a float model's current and membrane, relative to the sums
 
 
 @torch.no_grad()
 def trace_flips(
-    model: SpikingTransformer,
+    folded: FoldedModel,
     fixed: FixedModel,
     images: Tensor,
     float_trace: Mapping[str, np.ndarray],
@@ -40,15 +37,15 @@ def trace_flips(
 ) -> tuple[LayerFlips, ...]:
     """The flips of every population that both models have, in execution order.
 
+    folded: the float model's exact numbers.
     images: [B, C, H, W]; the traces are those of the two models on them, population -> [T, B, ...].
     """
-    return _Flips(model, fixed, images, float_trace).compare(fixed_trace)
+    return _Flips(folded, fixed, images, float_trace).compare(fixed_trace)
 
 
 class _Flips:
-    def __init__(self, model: SpikingTransformer, fixed: FixedModel, images: Tensor, trace: Mapping[str, np.ndarray]):
-        self.model, self.fixed, self.trace = model, fixed, trace
-        self.layers = {name: layer for name, layer, _ in layers_of(model)}
+    def __init__(self, folded: FoldedModel, fixed: FixedModel, images: Tensor, trace: Mapping[str, np.ndarray]):
+        self.folded, self.fixed, self.trace = folded, fixed, trace
         self.scales = {layer.name: layer.scale for layer in fixed.certificate}
         self.nodes = {node.name: node for node in fixed.nodes}
         self.encoded = torch.from_numpy(fixed.encode(images)).double()
@@ -98,7 +95,7 @@ class _Flips:
             return np.zeros((), bool)
         ((source,),) = node.arguments
         current, error, scale = self._current(source)
-        neuron = self.model.get_submodule(node.name)
+        neuron = self.folded.get_submodule(node.name)
         kept, threshold = neuron.decay, neuron.v_threshold / (neuron.input_gain * scale)
         ceiling = max(threshold - module.threshold, 0)  # whole numbers above it are not below the exact threshold
         kept_error = abs(kept - (DECAY_UNITY - module.decay) / DECAY_UNITY)
@@ -117,8 +114,7 @@ class _Flips:
         """The exact current [T, B, ...] in units of the scale, the error that the fixed one may have, the scale."""
         module, node = self.fixed.get_submodule(name), self.nodes[name]
         if isinstance(module, FixedConv):
-            scale = self.scales[name]
-            return (*self._convolution(module, self.layers[name], scale, node.arguments[0]), scale)
+            return (*self._convolution(node, module), self.scales[name])
         if isinstance(module, CurrentPool):  # a maximum moves by no more than the largest error below it
             ((source,),) = node.arguments
             current, error, scale = self._current(source)
@@ -126,12 +122,10 @@ class _Flips:
         exact = self._golden(node)  # a sum of spikes, or the product of self-attention: whole numbers
         return exact, torch.zeros_like(exact), self.scales.get(name, 1.0)
 
-    def _convolution(
-        self, module: FixedConv, layer: Layer, scale: float, sources: tuple[str, ...]
-    ) -> tuple[Tensor, Tensor]:
-        weight, bias = fold(layer.conv, layer.bn)
+    def _convolution(self, node: Node, module: FixedConv) -> tuple[Tensor, Tensor]:
+        (sources,), exactly, scale = node.arguments, self.folded.get_submodule(node.name), self.scales[node.name]
         input_scale = self.fixed.encoding.input_scale if sources == (INPUT,) else 1.0
-        weight, bias = weight * input_scale / scale, bias / scale
+        weight, bias = exactly.weight * input_scale / scale, exactly.bias / scale
         given = sum(self._value(source) for source in sources)
         exact = self.exact_input if sources == (INPUT,) else given
         error = self._convolve(module, (module.weight - weight).abs(), given.abs())

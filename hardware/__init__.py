@@ -7,6 +7,8 @@ from .floating_point import flip_margins, interpret_float
 from .graph import flatten
 from .graph_file import read_graph, write_graph
 from .interpreter import interpret
+from .invariance import check_invariance
+from .packed_trace import PackedTrace
 from .parity import ParityReport, combine, compare
 from .raster import draw_raster
 from .schedule import Schedule, schedule
@@ -16,11 +18,13 @@ from .trace import SpikeTrace, TraceError
 __all__ = [
     "Encoding",
     "GraphError",
+    "PackedTrace",
     "ParityReport",
     "RangeError",
     "Schedule",
     "SpikeTrace",
     "TraceError",
+    "check_invariance",
     "combine",
     "compare",
     "draw_raster",

@@ -1,12 +1,8 @@
-"""The float model with every BatchNorm folded, and the check that each layer still computes the same currents.
-
-PyTorch's own BatchNorm is the reference: both are run in float64 on the same probe.
-"""
+"""Is every BatchNorm folded right? Each folded layer against PyTorch's own convolution and BatchNorm, on one probe."""
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
 
 import torch
 from torch import Tensor, nn
@@ -14,59 +10,37 @@ from torch import Tensor, nn
 from hardware.causes import Cause
 from hardware.ladder import FoldingError
 from qkformer import SpikingTransformer
-from qkformer.layers import Layer, Layered
+from qkformer.layers import Layered
 
-from . import fold_batchnorm
+from .fold_model import FoldedModel
 
 PROBES = 4
 SIDE = 3  # of a probe's map
 TOLERANCE = 1e-9  # relative, in float64; rounding alone leaves about 1e-14
 
 
-def layers_of(model: nn.Module) -> Iterator[tuple[str, Layer, Layered]]:
-    """Every convolution with its BatchNorm: its module path, the layer and the module that holds it."""
-    for path, module in model.named_modules():
-        if isinstance(module, Layered):
-            for layer in module.layers():
-                yield f"{path}.{layer.conv_path}", layer, module
-
-
 @torch.no_grad()
-def folded_model(model: SpikingTransformer) -> SpikingTransformer:
-    """A copy whose convolutions carry their BatchNorms: conv <- fold(conv, bn), bn <- identity.
-
-    Raises ValueError, with the layer's name, where a layer cannot be folded.
-    """
-    folded = copy.deepcopy(model)
-    for name, layer, module in layers_of(folded):
-        weight, bias = _fold(name, layer)
-        layer.conv.weight.copy_(weight.reshape(layer.conv.weight.shape))
-        layer.conv.bias = nn.Parameter(bias.to(layer.conv.weight.dtype))
-        setattr(module, layer.bn_path, nn.Identity())
-    return folded
-
-
-@torch.no_grad()
-def check_folding(model: SpikingTransformer) -> tuple[FoldingError, ...]:
-    """The layers of a model in eval mode that are not folded right, in the order of their modules, with the cause."""
+def check_folding(model: SpikingTransformer, folded: FoldedModel) -> tuple[FoldingError, ...]:
+    """The layers of a model in eval mode that are not folded right, in order of execution, each with its cause."""
+    layers = {
+        f"{path}.{layer.conv_path}": layer
+        for path, module in model.named_modules()
+        if isinstance(module, Layered)
+        for layer in module.layers()
+    }
     errors = []
-    for name, layer, _ in layers_of(model):
+    for node in folded.nodes:
+        if node.name not in layers:
+            continue
+        layer, module = layers[node.name], folded.get_submodule(node.name)
         conv, bn = copy.deepcopy(layer.conv).double(), copy.deepcopy(layer.bn).double()
-        weight, bias = _fold(name, layer)
+        weight, bias = module.weight.reshape(conv.weight.shape), module.bias
         probe = _probe(conv)
-        wanted = bn(conv(probe)) if not isinstance(conv, nn.Linear) else bn(conv(probe).transpose(1, 2)).transpose(1, 2)
-        found = _apply(conv, weight, bias, probe)
+        wanted, found = _normalized(conv, bn, probe), _replaced(conv, weight, bias)(probe)
         error = ((found - wanted).abs().max() / wanted.abs().max().clamp(min=torch.finfo(wanted.dtype).tiny)).item()
         if not error <= TOLERANCE:
-            errors.append(FoldingError(name, error, _cause(conv, bn, weight, bias)))
+            errors.append(FoldingError(node.name, error, _cause(conv, bn, weight, bias)))
     return tuple(errors)
-
-
-def _fold(name: str, layer: Layer) -> tuple[Tensor, Tensor]:
-    try:
-        return fold_batchnorm.fold(layer.conv, layer.bn)
-    except ValueError as error:
-        raise ValueError(f"{name}: {error}") from error
 
 
 def _probe(conv: nn.Module) -> Tensor:
@@ -79,10 +53,18 @@ def _probe(conv: nn.Module) -> Tensor:
     return torch.randn(shape, generator=generator, dtype=torch.float64)
 
 
-def _apply(conv: nn.Module, weight: Tensor, bias: Tensor, probe: Tensor) -> Tensor:
-    replaced = copy.deepcopy(conv)
-    replaced.weight, replaced.bias = nn.Parameter(weight.reshape(conv.weight.shape)), nn.Parameter(bias)
-    return replaced(probe)
+def _normalized(conv: nn.Module, bn: nn.Module, probe: Tensor) -> Tensor:
+    """bn(conv(probe)); a Linear has its channels last, where BatchNorm does not look for them."""
+    if isinstance(conv, nn.Linear):
+        return bn(conv(probe).transpose(1, 2)).transpose(1, 2)
+    return bn(conv(probe))
+
+
+def _replaced(conv: nn.Module, weight: Tensor, bias: Tensor) -> nn.Module:
+    """The convolution with other numbers."""
+    other = copy.deepcopy(conv)
+    other.weight, other.bias = nn.Parameter(weight), nn.Parameter(bias)
+    return other
 
 
 def _cause(conv: nn.Module, bn: nn.Module, weight: Tensor, bias: Tensor) -> Cause:
@@ -91,7 +73,7 @@ def _cause(conv: nn.Module, bn: nn.Module, weight: Tensor, bias: Tensor) -> Caus
         gain = bn.weight / torch.sqrt(variance + epsilon)
         wanted_weight = conv.weight * gain.view(-1, *[1] * (conv.weight.ndim - 1))
         wanted_bias = bn_bias - mean * gain + conv_bias * gain
-        if _close(weight.reshape(conv.weight.shape), wanted_weight) and _close(bias, wanted_bias):
+        if _close(weight, wanted_weight) and _close(bias, wanted_bias):
             return Cause("folding", text)
     return Cause("folding", "the folded weight and bias do not compute bn(conv(x))")
 

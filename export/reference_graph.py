@@ -1,0 +1,54 @@
+"""The graph that a lowering should have given: its wiring, with the fixed model's own numbers in it.
+
+When PyTorch and the graph differ, this is the reference's side of the explanation, taken from the model's modules and
+not from what the lowering made of them.
+"""
+
+from __future__ import annotations
+
+import copy
+
+import nir
+import numpy as np
+from torch import nn
+
+from hardware.fixed_point import DECAY_UNITY
+from hardware.neuron import TIME_STEP
+
+from .fixed_layers import FixedConv, FixedLIF, Readout
+from .fixed_model import FixedModel
+from .to_nir import THRESHOLD_OFFSET
+
+
+def reference_graph(fixed: FixedModel, graph: nir.NIRGraph) -> nir.NIRGraph:
+    """The graph with every weight, bias, decay and threshold that the fixed model's modules hold.
+
+    Raises ValueError where the graph lacks a node that a module is lowered to.
+    """
+    nodes = dict(graph.nodes)
+    for entry in fixed.nodes:
+        module = fixed.get_submodule(entry.name)
+        name = "head" if isinstance(module, Readout) else entry.name
+        if not isinstance(module, (FixedConv, Readout, FixedLIF)):
+            continue
+        if name not in nodes:
+            raise ValueError(f"the graph has no node '{name}', which the fixed model has")
+        nodes[name] = copy.copy(nodes[name])
+        for field, values in _numbers(module, nodes[name]).items():
+            setattr(nodes[name], field, values)
+    return nir.NIRGraph(nodes, graph.edges, metadata=graph.metadata, type_check=False)
+
+
+def _numbers(module: nn.Module, node: nir.NIRNode) -> dict[str, np.ndarray]:
+    """The fields of a node that a module gives."""
+    if not isinstance(module, FixedLIF):
+        return {field: getattr(module, field).cpu().numpy().astype(np.float32) for field in ("weight", "bias")}
+    shape = np.shape(node.v_threshold)
+    numbers = {"v_threshold": module.threshold + THRESHOLD_OFFSET}
+    if module.decay:
+        tau = DECAY_UNITY / module.decay
+        numbers |= {
+            "tau": np.broadcast_to(np.float32(tau * TIME_STEP), shape),
+            "r": np.broadcast_to(np.float32(tau), shape),
+        }
+    return numbers
