@@ -47,8 +47,5 @@ def _numbers(module: nn.Module, node: nir.NIRNode) -> dict[str, np.ndarray]:
     numbers = {"v_threshold": module.threshold + THRESHOLD_OFFSET}
     if module.decay:
         tau = DECAY_UNITY / module.decay
-        numbers |= {
-            "tau": np.broadcast_to(np.float32(tau * TIME_STEP), shape),
-            "r": np.broadcast_to(np.float32(tau), shape),
-        }
-    return numbers
+        numbers |= {"tau": tau * TIME_STEP, "r": tau}
+    return {field: np.broadcast_to(np.float32(value), shape) for field, value in numbers.items()}
