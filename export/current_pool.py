@@ -23,22 +23,28 @@ INHIBITION = 1 << 13  # one active gate's; see masking.LARGEST_POWER
 
 def gate_count(shape: Shape, pool: tuple[int, int, int], low: int, high: int) -> int:
     """How many Threshold neurons the graph for currents [C, H, W] (shape) has."""
-    narrow, small = _pooled(shape, 1, pool), _pooled(_pooled(shape, 1, pool), 0, pool)
-    digits = (pool[0] - 1) * (high - low).bit_length() * (np.prod(narrow) + np.prod(small))
-    return int(digits + _inhibitors(low) * (np.prod(shape[1:]) + np.prod(narrow[1:])))
+    gates = 0
+    for axis in (1, 0):
+        if any(_meets_padding(shape, axis, pool, tap) for tap in range(pool[0])):
+            gates += _inhibitors(low) * np.prod(shape[1:])
+        shape = _pooled(shape, axis, pool)
+        gates += (pool[0] - 1) * _digits(low, high) * np.prod(shape)
+    return int(gates)
 
 
 def current_pool_graph(shape: Shape, pool: tuple[int, int, int], low: int, high: int) -> nir.NIRGraph:
     """Nested graph [C, H, W] (shape) -> [C, H', W'] for currents within low .. high, with a square window.
 
     pool: kernel, stride, padding. The currents must be within 2^16, so that differences are below 2^17.
+    Raises ValueError for an even kernel: a square window of one row has a middle only if its side is odd.
     """
+    if pool[0] % 2 == 0:
+        raise ValueError(f"a max-pool of currents has kernel {pool[0]}; odd ones can be lowered")
     graph = GraphBuilder()
     graph.add("input", nir.Input({"input": np.array(shape)}))
     sources = ["input"]
     for name, axis in (("width", 1), ("height", 0)):
-        active = _active(graph, f"{name}.active", shape, _inhibitors(low), sources)
-        sources = _pool_axis(graph, name, shape, axis, pool, (high - low).bit_length(), sources, active)
+        sources = _pool_axis(graph, name, shape, axis, pool, low, high, sources)
         shape = _pooled(shape, axis, pool)
     graph.add("output", nir.Output({"output": np.array(shape)}), *sources)
     metadata = {MARK: OPERATION, **dict(zip(("kernel", "stride", "padding"), pool, strict=True))}
@@ -51,17 +57,27 @@ def _pooled(shape: Shape, axis: int, pool: tuple[int, int, int]) -> Shape:
     return (*shape[: 1 + axis], length, *shape[2 + axis :])
 
 
+def _meets_padding(shape: Shape, axis: int, pool: tuple[int, int, int], tap: int) -> bool:
+    _, stride, padding = pool
+    last = stride * (_pooled(shape, axis, pool)[1 + axis] - 1) + tap - padding
+    return tap < padding or last >= shape[1 + axis]
+
+
+def _digits(low: int, high: int) -> int:
+    return max(1, (high - low).bit_length())
+
+
 def _inhibitors(low: int) -> int:
     """How many active gates hold the least current of a window's base down to 0."""
     return max(1, -(low // INHIBITION))
 
 
-def _active(graph: GraphBuilder, name: str, shape: Shape, count: int, sources: list[str]) -> str:
+def _active(graph: GraphBuilder, name: str, shape: Shape, count: int, sources: list[str]) -> None:
     """Gates [count, H, W] that fire at every step: a convolution of zeros with bias 1 gives 1 whatever arrives."""
     zeros, ones = np.zeros((count, shape[0], 1, 1), np.float32), np.ones(count, np.float32)
     bias = nir.Conv2d(tuple(shape[1:]), zeros, (1, 1), (0, 0), (1, 1), 1, ones)
     graph.add(f"{name}.bias", bias, *sources)
-    return threshold_gate(graph, name, (count, *shape[1:]), 1, f"{name}.bias")
+    threshold_gate(graph, name, (count, *shape[1:]), 1, f"{name}.bias")
 
 
 def _pool_axis(
@@ -70,23 +86,25 @@ def _pool_axis(
     shape: Shape,
     axis: int,
     pool: tuple[int, int, int],
-    bits: int,
+    low: int,
+    high: int,
     sources: list[str],
-    active: str,
 ) -> list[str]:
     """Nodes whose sum is the maximum along one axis (0: height, 1: width) of the sum of `sources`."""
-    kernel, stride, padding = pool
+    kernel, _, padding = pool
     channels, out_shape = shape[0], _pooled(shape, axis, pool)
-    own = np.eye(channels, dtype=np.float32)
-    every = np.ones((channels, graph.nodes[active].threshold.shape[0]), np.float32)
+    own, bits = np.eye(channels, dtype=np.float32), _digits(low, high)
     base = padding  # this tap looks at position stride * i, which is never in the padding
     result = [graph.add(f"{name}.base", _tap(shape, axis, pool, own, {base: 1}), *sources)]
     added: list[str] = []  # minus what the maximum so far has more than the base
     others = [tap for tap in range(kernel) if tap != base]
     for tap in others:
         terms = [graph.add(f"{name}.tap{tap}", _tap(shape, axis, pool, own, {tap: 1, base: -1}), *sources)]
-        last = stride * (out_shape[1 + axis] - 1) + tap - padding
-        if tap < padding or last >= shape[1 + axis]:
+        if _meets_padding(shape, axis, pool, tap):
+            active = f"{name}.active"
+            if active not in graph.nodes:
+                _active(graph, active, shape, _inhibitors(low), sources)
+            every = np.ones((channels, _inhibitors(low)), np.float32)
             edge = _tap(shape, axis, pool, every, {tap: INHIBITION, base: -INHIBITION})
             terms.append(graph.add(f"{name}.edge{tap}", edge, active))
         for exponent, digit in bit_planes(graph, f"{name}.tap{tap}", out_shape, bits, *terms, *added):

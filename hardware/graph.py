@@ -99,7 +99,7 @@ def _inline(
                 raise GraphError(f"nested graph '{name}' has {len(found)} {kind.__name__} nodes; it needs one")
             ports[kind] = found[0]
         entries[name], exits[name] = ports[nir.Input], ports[nir.Output]
-        if taken := nodes.keys() & inner_nodes.keys():
+        if taken := (nodes.keys() | {prefix + other for other in graph.nodes}) & inner_nodes.keys():
             raise GraphError(f"node '{min(taken)}' exists twice: as it is, and inside nested graph '{name}'")
         nodes |= inner_nodes
         edges += inner_edges

@@ -1,0 +1,105 @@
+"""Sections, gate by gate and fused, spike as Lava's own processes, the interpreter and PyTorch do."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from published import lively_model, small_config
+from random_networks import examples
+from small_graphs import graph
+
+import hardware
+from export import quantize, reference_trace, to_nir
+from export.current_pool import current_pool_graph
+from export.self_attention import self_attention_graph
+from hardware.lava.partition import bus, partition
+from hardware.lava.section import Section
+
+
+def run_sections(graph, inputs, count, folder, fused=True):
+    """The sections of a network stepped in turn, without Lava."""
+    flat = hardware.flatten(graph, fused=fused)
+    plan = hardware.schedule(flat)
+    time_steps, samples = inputs.shape[:2]
+    stream = inputs.swapaxes(0, 1).reshape(-1, *inputs.shape[2:])
+    frames = np.concatenate([stream, np.zeros((plan.depth, *stream.shape[1:]), stream.dtype)])
+    parts = partition(flat, plan, count)
+    sections = [Section(flat, plan, names, frames, time_steps, folder) for names in parts]
+    for step in range(1, len(frames) + 1):
+        for section in sections:
+            section.update(step)
+        for name in bus(plan, parts):
+            owner = next(section for section in sections if name in section.names)
+            for section in sections:
+                section.cells[name].value[...] = owner.cells[name].value
+        for section in sections:
+            section.transmit()
+    shape = (samples, time_steps)
+    return {n: r.reshape(*shape, *r.shape[1:]).swapaxes(0, 1) for s in sections for n, r in s.records.items()}
+
+
+@settings(max_examples=40)
+@given(example=examples())
+def test_random_networks(example, tmp_path_factory):
+    graph = to_nir(example.fixed)
+    wanted = hardware.interpret(graph, example.inputs)
+    at_rest = hardware.linear.constants(hardware.flatten(graph))["output"]
+    for count in (1, 3):
+        found = run_sections(graph, example.inputs, count, tmp_path_factory.mktemp("records"))
+        found["output"] = found["output"] + at_rest.astype(np.int32)
+        assert hardware.compare(wanted, found).mismatches == 0
+
+
+@pytest.mark.parametrize("time_steps", [4, 16])
+@pytest.mark.parametrize(("attention", "pooling"), [("self", "current"), ("self", "spike"), ("channel", "current")])
+def test_published_parts_in_every_way(attention, pooling, time_steps, tmp_path):
+    model = lively_model(small_config(attention=attention, pooling=pooling, time_steps=time_steps))
+    images = torch.randn(2, 2, 6, 6, generator=torch.manual_seed(3))
+    fixed = quantize(model, images)
+    reference, inputs, network = reference_trace(fixed, images), fixed.encode(images), to_nir(fixed)
+    reference.pop("output")
+    silent = [name for name, spikes in reference.items() if not spikes.any()]
+    assert len(silent) <= 3, silent
+    for fused in (True, False):
+        for trace in (
+            hardware.interpret(network, inputs, fused=fused),
+            run_sections(network, inputs, 2, tmp_path, fused=fused),
+        ):
+            trace.pop("output")
+            assert hardware.compare(reference, trace).mismatches == 0
+
+
+def test_partition_is_in_order_and_whole():
+    fixed = quantize(lively_model(small_config()), torch.randn(1, 2, 6, 6))
+    flat = hardware.flatten(to_nir(fixed), fused=True)
+    plan = hardware.schedule(flat)
+    for count in (1, 2, 5, 1000):
+        parts = partition(flat, plan, count)
+        assert [name for part in parts for name in part] == list(plan.populations)
+        assert all(parts)
+        assert len(parts) <= count
+    assert bus(plan, [list(plan.populations)]) == []
+
+
+def test_in_lava_gates_and_fused(lava):
+    model = lively_model(small_config(size=4, heads=4))
+    images = torch.randn(2, 2, 4, 4, generator=torch.manual_seed(4))
+    fixed = quantize(model, images)
+    reference, inputs, network = reference_trace(fixed, images), fixed.encode(images), to_nir(fixed)
+    for how in ({}, {"fused": False}, {"sections": 0}):
+        assert hardware.compare(reference, hardware.lava.simulate(network, inputs, **how)).mismatches == 0
+
+
+def test_in_lavas_own_processes_gate_by_gate(lava):
+    spikes = (np.random.default_rng(0).random((3, 2, 6, 1, 2)) < 0.6).astype(np.int8)
+    nested = self_attention_graph((2, 1, 2), 1, 2)
+    attention = graph((6, 1, 2), {"attention": nested}, ["input -> attention -> output"], (2, 1, 2))
+    currents = np.random.default_rng(1).integers(-3, 4, (2, 2, 1, 3, 2))
+    pool = graph(
+        (1, 3, 2), {"pool": current_pool_graph((1, 3, 2), (3, 2, 1), -3, 3)}, ["input -> pool -> output"], (1, 2, 1)
+    )
+    for whole, inputs in ((attention, spikes), (pool, currents)):
+        wanted = hardware.interpret(whole, inputs)
+        found = hardware.lava.simulate(whole, inputs, stock_models=True, fused=False)
+        assert hardware.compare(wanted, found).mismatches == 0
+        assert wanted["output"].any()
