@@ -24,6 +24,7 @@ from ..shapes import NEURONS
 from ..trace import SpikeTrace
 from .supervise import run_supervised
 
+MOST_OF_LAVAS_OWN = 200  # processes of the operating system that two cores still serve in reasonable time
 INSTALL = 'Lava is not installed: run  uv pip install -e ".[lava]"  (or make demo) in the project\'s clone'
 
 
@@ -40,11 +41,11 @@ def simulate(
 ) -> MutableMapping[str, np.ndarray]:
     """Run a NIR graph of whole-numbered weights in Lava, samples streamed back to back.
 
-    inputs: whole numbers [T, B, *input shape]. bit_accurate: Lava's fixed-point models; without
-    it, its floating-point models, for graphs of any numbers (sections = 0).
-    sections: in how many Lava processes of our own the network runs, as many as there are cores unless given; 0:
-    each population and synapse is one of Lava's own processes, run by Lava's bit-accurate models but for Conv, which
-    is a matrix product. stock_models: sections = 0, and Conv is Lava's own model too. fused: marked nested graphs run
+    inputs: whole numbers [T, B, *input shape]. bit_accurate: Lava's fixed-point models; without it, its
+    floating-point models, for graphs of any numbers (sections = 0).
+    sections: in how many Lava processes of our own the network runs; 0: each population and synapse is one of Lava's
+    own processes, run by Lava's bit-accurate models but for Conv, which is a matrix product. Unless given, 0 for up
+    to 200 such processes, else as many as there are cores. stock_models: sections = 0, and Conv is Lava's own model too. fused: marked nested graphs run
     as the one operation they compute, in a process of ours; without it, gate by gate. progress: called with (steps
     done, steps in all). into: where the trace goes, as in hardware.interpret.
 
@@ -54,12 +55,13 @@ def simulate(
     traceback of the Lava process that failed, within seconds of its failure; nothing is left running then.
     """
     lavas_own = stock_models or not bit_accurate
-    sections = (0 if lavas_own else os.cpu_count() or 1) if sections is None else sections
-    if sections < 0 or (sections and lavas_own):
-        raise ValueError(f"sections is {sections}; it must be at least 0, and 0 for Lava's own models")
     flat = flatten(graph, fused=fused, floating_point=not bit_accurate)
     inputs = check_inputs(flat, inputs, floating_point=not bit_accurate)
     plan = schedule(flat)
+    if sections is None:
+        sections = 0 if lavas_own else default_sections(plan)
+    if sections < 0 or (sections and lavas_own):
+        raise ValueError(f"sections is {sections}; it must be at least 0, and 0 for Lava's own models")
     if bit_accurate:
         _check_neurons(flat)
     with tempfile.TemporaryDirectory(prefix="lava-job-") as name:
@@ -113,6 +115,11 @@ def _check_neurons(graph: FlatGraph) -> None:
     for name in graph.names_of(*NEURONS):
         Neuron.from_node(name, graph.nodes[name]).uniform(name)
         encode_bias(name, at_rest[name])
+
+
+def default_sections(plan: Schedule) -> int:
+    """0, for Lava's own processes, where they are few; else a section for each core."""
+    return 0 if process_count(plan) <= MOST_OF_LAVAS_OWN else os.cpu_count() or 1
 
 
 def process_count(plan: Schedule) -> int:

@@ -86,7 +86,7 @@ def test_in_lava_gates_and_fused(lava):
     images = torch.randn(2, 2, 4, 4, generator=torch.manual_seed(4))
     fixed = quantize(model, images)
     reference, inputs, network = reference_trace(fixed, images), fixed.encode(images), to_nir(fixed)
-    for how in ({}, {"fused": False}, {"sections": 0}):
+    for how in ({"sections": 2}, {"sections": 2, "fused": False}, {"sections": 0}):
         assert hardware.compare(reference, hardware.lava.simulate(network, inputs, **how)).mismatches == 0
 
 
