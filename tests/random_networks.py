@@ -44,9 +44,21 @@ def examples(draw) -> Example:
     return Example(draw(networks(shape, time_steps)), draw(inputs(shape, time_steps)))
 
 
+@dataclass(repr=False)
+class SideBySide:
+    """Several networks that share their inputs, nested in one graph, and what they emit in PyTorch."""
+
+    graph: nir.NIRGraph
+    inputs: np.ndarray
+    reference: SpikeTrace
+
+    def __repr__(self) -> str:
+        return f"inputs {self.inputs.shape}, populations {', '.join(self.reference)}"
+
+
 @st.composite
-def side_by_side(draw, count: int) -> tuple[nir.NIRGraph, np.ndarray, SpikeTrace]:
-    """Strategy: several networks that share their inputs, nested in one graph; graph, inputs and reference."""
+def side_by_side(draw, count: int) -> SideBySide:
+    """Strategy: `count` networks in one graph."""
     shape, time_steps = draw(input_shapes()), draw(st.integers(1, 8))
     shared = draw(inputs(shape, time_steps))
     nodes, edges, reference = {"input": nir.Input(np.array(shape))}, [], SpikeTrace()
@@ -59,7 +71,7 @@ def side_by_side(draw, count: int) -> tuple[nir.NIRGraph, np.ndarray, SpikeTrace
         values = example.reference()
         reference[output] = values.pop(OUTPUT)
         reference |= {f"{name}.{population}": spikes for population, spikes in values.items()}
-    return nir.NIRGraph(nodes, edges), shared, reference
+    return SideBySide(nir.NIRGraph(nodes, edges), shared, reference)
 
 
 def input_shapes() -> st.SearchStrategy:

@@ -42,7 +42,7 @@ def test_graph_from_a_file_equals_pytorch(tmp_path_factory, example):
 @settings(max_examples=LAVA_GRAPHS)
 @given(networks=side_by_side(NETWORKS_PER_GRAPH), how=st.sampled_from(HOW_LAVA_RUNS))
 def test_lava_equals_pytorch(lava, networks, how):
-    graph, inputs, reference = networks
-    trace = hardware.lava.simulate(graph, inputs, **how)
-    assert hardware.compare(reference, trace).first_divergence is None
-    assert hardware.compare(reference, hardware.interpret(graph, inputs)).first_divergence is None
+    trace = hardware.lava.simulate(networks.graph, networks.inputs, **how)
+    assert hardware.compare(networks.reference, trace).first_divergence is None
+    trace = hardware.interpret(networks.graph, networks.inputs)
+    assert hardware.compare(networks.reference, trace).first_divergence is None
