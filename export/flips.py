@@ -23,7 +23,10 @@ from hardware.ladder import LayerFlips
 from .fixed_layers import CurrentPool, FixedConv, FixedLIF
 from .fixed_model import INPUT, FixedModel, Node
 from .fold_model import FoldedModel
+from .quantize_layer import BIAS_STEP_MAX
 
+WEIGHT_ROUNDING = 0.5  # the most that rounding changes a weight by, in units of its layer's scale
+BIAS_ROUNDING = BIAS_STEP_MAX / 2
 FLOAT32_ROUNDING = 64 * torch.finfo(torch.float32).eps  # of a float model's current and membrane, relative to the sums
 
 
@@ -128,9 +131,9 @@ class _Flips:
         weight, bias = exactly.weight * input_scale / scale, exactly.bias / scale
         given = sum(self._value(source) for source in sources)
         exact = self.exact_input if sources == (INPUT,) else given
-        error = self._convolve(module, (module.weight - weight).abs(), given.abs())
+        error = self._convolve(module, (module.weight - weight).abs().clamp(max=WEIGHT_ROUNDING), given.abs())
         error += self._convolve(module, weight.abs(), (given - exact).abs())
-        error += (module.bias - bias).abs().view(-1, 1, 1)
+        error += (module.bias - bias).abs().clamp(max=BIAS_ROUNDING).view(-1, 1, 1)
         largest = self._convolve(module, weight.abs(), exact.abs()) + bias.abs().view(-1, 1, 1)
         return self._convolve(module, weight, exact) + bias.view(-1, 1, 1), error + FLOAT32_ROUNDING * largest
 

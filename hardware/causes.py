@@ -110,9 +110,11 @@ def _predictions(layer: Layer, found: np.ndarray) -> Iterator[tuple[Cause, np.nd
     if np.any(layer.bias):
         unbiased = replace(layer, bias=np.zeros_like(layer.bias))
         yield Cause("dropped bias", "no bias is added"), _emitted(unbiased)
-    for source in layer.terms:
-        yield Cause("delay", f"{source} arrives one time step early"), _emitted(_shifted(layer, source, -1), hide=-1)
-        yield Cause("delay", f"{source} arrives one time step late"), _emitted(_shifted(layer, source, 1), hide=0)
+    for sources in _branches(layer):
+        names = " and ".join(sources)
+        early, late = (f"{names} arrive{'s' * (len(sources) == 1)} one time step {when}" for when in ("early", "late"))
+        yield Cause("delay", early), _emitted(_shifted(layer, sources, -1), hide=-1)
+        yield Cause("delay", late), _emitted(_shifted(layer, sources, 1), hide=0)
     expected = _emitted(layer)
     if expected.ndim > 2 and _rows(expected, 2) == _rows(found.astype(expected.dtype), 2):
         moved = [c for c in range(found.shape[2]) if not np.array_equal(found[:, :, c], expected[:, :, c])]
@@ -170,12 +172,20 @@ def _carried_over(neuron: Neuron, current: np.ndarray, found: np.ndarray) -> np.
     return _unstream(spikes, current.shape)
 
 
-def _shifted(layer: Layer, source: str, steps: int) -> Layer:
-    """One source early (-1) or late (1) in the stream of samples back to back; nothing comes before or after it."""
-    term = layer.terms[source]
-    moved = np.roll(_stream(term), steps, axis=0)
-    moved[-1 if steps < 0 else 0] = 0
-    return replace(layer, terms=layer.terms | {source: _unstream(moved, term.shape)})
+def _branches(layer: Layer) -> list[tuple[str, ...]]:
+    """What may arrive together: each source, and the sums that a growing residual stream holds on its way."""
+    sources = list(layer.terms)
+    return [(source,) for source in sources] + [tuple(sources[:count]) for count in range(2, len(sources) + 1)]
+
+
+def _shifted(layer: Layer, sources: tuple[str, ...], steps: int) -> Layer:
+    """Sources early (-1) or late (1) in the stream of samples back to back; nothing comes before or after it."""
+    moved = {}
+    for source in sources:
+        stream = np.roll(_stream(layer.terms[source]), steps, axis=0)
+        stream[-1 if steps < 0 else 0] = 0
+        moved[source] = _unstream(stream, layer.terms[source].shape)
+    return replace(layer, terms=layer.terms | moved)
 
 
 def _stream(values: np.ndarray) -> np.ndarray:

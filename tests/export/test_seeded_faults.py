@@ -1,6 +1,7 @@
 """Faults that were planted, one a test: the report names the layer and the kind, and points at no later layer."""
 
 import copy
+import sys
 import tempfile
 from dataclasses import replace
 from pathlib import Path
@@ -123,7 +124,9 @@ def test_one_weight_off_by_one(climb, lowered_with):
 
     lowered_with(CONV, change)
     report = climb()
-    assert_found(report, POPULATION, "weight", CONV, "1 of 4,096 differ", "weight[3, 2, 0, 0] is 11, 10 in the reference")
+    assert_found(
+        report, POPULATION, "weight", CONV, "1 of 4,096 differ", "weight[3, 2, 0, 0] is 11, 10 in the reference"
+    )
     assert report.first_divergence.neuron[0] == 3
     history = report.explanation
     assert history.reference.membrane[-1] <= history.reference.threshold < history.target.membrane[-1]
@@ -151,7 +154,7 @@ def test_running_mean_passed_as_running_var(digits, images, tmp_path, monkeypatc
             bn.running_var = bn.running_mean
         return fold(conv, bn)
 
-    monkeypatch.setattr("export.fold_model.fold", faulty_fold)
+    monkeypatch.setattr(sys.modules["export.fold_model"], "fold", faulty_fold)
     report = export.run_ladder(model, fixed, images, tmp_path, targets=["interpreter"]).report
     finding = report.findings[0]
     assert (finding.layer, finding.kind) == (CONV, "folding")
@@ -171,7 +174,7 @@ def test_running_mean_passed_as_running_var_in_quantization(digits, images, tmp_
             bn.running_var = bn.running_mean
         return fold(conv, bn)
 
-    monkeypatch.setattr("export.quantize.fold", faulty_fold)
+    monkeypatch.setattr(sys.modules["export.quantize"], "fold", faulty_fold)
     fixed = export.quantize(model, load_digits("train")[0])
     report = export.run_ladder(model, fixed, images, tmp_path, targets=["interpreter"]).report
     assert [(finding.layer, finding.kind) for finding in report.findings] == [(POPULATION, "unexplained flips")]
@@ -195,22 +198,43 @@ def test_a_membrane_that_is_not_reset_by_a_spike(climb):
     assert_found(report, POPULATION, "missing reset", "not cleared by a spike")
 
 
-def test_a_delay_one_step_short_on_a_residual_branch(climb):
-    shortened = []
-
+@pytest.mark.parametrize(
+    ("source", "target", "reader", "text"),
+    [
+        (
+            "stage1.0.tssa.k_conv.input",
+            "stage1.0.mlp.mlp1_conv.input",
+            "stage1.0.mlp.mlp1_lif",
+            "patch_embed1.proj1_lif and patch_embed1.proj_res_lif arrive one time step early",
+        ),
+        (
+            "patch_embed2.proj_res_lif",
+            "stage2.0.cssa.k_conv.input",
+            "stage2.0.cssa.k_lif",
+            "patch_embed2.proj_res_lif arrives one time step early",
+        ),
+        (
+            "stage1.0.tssa.k_lif",
+            "stage1.0.tssa.mask",
+            "stage1.0.tssa.mask",
+            "stage1.0.tssa.k_lif arrives one time step early",
+        ),
+    ],
+)
+def test_a_delay_one_step_short_on_a_residual_branch(source, target, reader, text, climb):
     def shorten(plan):
         for index, connection in enumerate(plan.connections):
-            if connection.delay and connection.source == "stage1.0.tssa.proj_lif":
+            if (connection.source, connection.target) == (source, target):
                 plan.connections[index] = replace(connection, delay=connection.delay - 1)
                 shortened.append(connection)
 
+    shortened = []
     report = climb(("lava",), run=streaming_target(shorten))
     assert shortened
-    reader = report.first_divergence.population
-    assert reader == "patch_embed2.proj3_lif"
-    finding = report.findings[0]
-    assert (finding.layer, finding.kind) == (reader, "delay")
-    assert finding.text == "stage1.0.tssa.proj_lif arrives one time step early"
+    (finding,) = report.findings
+    assert (finding.layer, finding.kind, finding.text) == (reader, "delay", text)
+    assert report.first_divergence.population == reader
+    assert report.explanation.origin == LOCAL
 
 
 def test_a_bias_dropped_by_the_lowering(climb, lowered_with):
