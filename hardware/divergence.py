@@ -69,8 +69,8 @@ class NeuronHistory:
 class Explanation:
     """divergence: where; origin: "local", or "inherited" where this layer only passes on an error.
 
-    arrived: how many values reached the neuron at that time step in the reference; arrivals: the largest of them, None
-    behind a fused operation. causes: those that reproduce the target. origins: of every population that differs.
+    arrived: how many values reached the neuron at that time step in the reference, and their weighted sum; arrivals:
+    the largest of them; None behind a fused operation. causes: those that reproduce the target. origins: of every population that differs.
     """
 
     divergence: Divergence
@@ -79,6 +79,7 @@ class Explanation:
     reference: NeuronHistory
     target: NeuronHistory
     arrived: int | None
+    arrived_sum: float | None
     arrivals: tuple[Arrival, ...] | None
     origins: dict[str, str]
 
@@ -113,6 +114,7 @@ def explain(reference: Side, target: Side, divergence: Divergence, differing: It
         reference.history(name, *where),
         target.history(name, *where),
         None if reached is None else len(reached),
+        None if reached is None else sum(arrival.value * arrival.weight for arrival in reached),
         None if reached is None else tuple(reached[:ARRIVALS_SHOWN]),
         {other: origin(reference, target, other) for other in differing},
     )
