@@ -20,15 +20,15 @@ from qkformer import record_spikes
 DECAYS = (0, 1024, 1365, 2048, 3000, 4096)
 
 
-@dataclass(repr=False)
+@dataclass
 class Example:
     """A network and what it is fed, int8 [T, B, C, H, W]."""
 
     fixed: FixedModel
     inputs: np.ndarray
 
-    def __repr__(self) -> str:
-        return f"inputs {self.inputs.shape}, {self.fixed}"
+    def _repr_pretty_(self, printer, cycle):  # Hypothesis would print every input
+        printer.text(f"inputs {self.inputs.shape}, {self.fixed}")
 
     def reference(self, inputs: np.ndarray | None = None) -> SpikeTrace:
         """Every population in PyTorch, and the output, which is the last population where there is no head."""
@@ -44,7 +44,7 @@ def examples(draw) -> Example:
     return Example(draw(networks(shape, time_steps)), draw(inputs(shape, time_steps)))
 
 
-@dataclass(repr=False)
+@dataclass
 class SideBySide:
     """Several networks that share their inputs, nested in one graph, and what they emit in PyTorch."""
 
@@ -52,8 +52,8 @@ class SideBySide:
     inputs: np.ndarray
     reference: SpikeTrace
 
-    def __repr__(self) -> str:
-        return f"inputs {self.inputs.shape}, populations {', '.join(self.reference)}"
+    def _repr_pretty_(self, printer, cycle):  # Hypothesis would print every weight
+        printer.text(f"inputs {self.inputs.shape}, populations {', '.join(self.reference)}")
 
 
 @st.composite
