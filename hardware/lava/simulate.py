@@ -45,9 +45,10 @@ def simulate(
     floating-point models, for graphs of any numbers (sections = 0).
     sections: in how many Lava processes of our own the network runs; 0: each population and synapse is one of Lava's
     own processes, run by Lava's bit-accurate models but for Conv, which is a matrix product. Unless given, 0 for up
-    to 200 such processes, else as many as there are cores. stock_models: sections = 0, and Conv is Lava's own model too. fused: marked nested graphs run
-    as the one operation they compute, in a process of ours; without it, gate by gate. progress: called with (steps
-    done, steps in all). into: where the trace goes, as in hardware.interpret.
+    to 200 such processes, else as many as there are cores.
+    stock_models: sections = 0, and Conv is Lava's own model too. fused: marked nested graphs run as the one operation
+    they compute, in a process of ours; without it, gate by gate. progress: called with (steps done, steps in all).
+    into: where the trace goes, as in hardware.interpret.
 
     Returns the spikes of every LIF, IF and Threshold, int8 [T, B, ...], and the sums at every Output node, int32
     [T, B, ...], by node name in execution order, as hardware.interpret does.
