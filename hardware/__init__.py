@@ -11,6 +11,7 @@ from .invariance import check_invariance
 from .packed_trace import PackedTrace
 from .parity import ParityReport, combine, compare
 from .raster import draw_raster
+from .report import write_report
 from .schedule import Schedule, schedule
 from .shapes import GraphError
 from .trace import SpikeTrace, TraceError
@@ -38,4 +39,5 @@ __all__ = [
     "read_graph",
     "schedule",
     "write_graph",
+    "write_report",
 ]

@@ -69,8 +69,9 @@ class NeuronHistory:
 class Explanation:
     """divergence: where; origin: "local", or "inherited" where this layer only passes on an error.
 
-    arrived: how many values reached the neuron at that time step in the reference, and their weighted sum; arrivals:
-    the largest of them; None behind a fused operation. causes: those that reproduce the target. origins: of every population that differs.
+    causes: those that reproduce the target. arrived: how many values reached the neuron at that time step in the
+    reference; arrived_sum: what they add up to; arrivals: the largest of them; all None behind a fused operation.
+    origins: of every population that differs.
     """
 
     divergence: Divergence

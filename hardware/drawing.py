@@ -14,8 +14,8 @@ from .divergence import Explanation, NeuronHistory
 NEURONS_SHOWN = 24
 CELL = 9  # pixels a neuron and a time step
 MARGIN = 34
-PLOT_WIDTH, PLOT_HEIGHT = 560, 220
-PLOT_LEFT, PLOT_TOP, PLOT_BOTTOM = 66, 12, 40
+PLOT_WIDTH, PLOT_HEIGHT = 420, 210
+PLOT_LEFT, PLOT_TOP, PLOT_BOTTOM = 58, 12, 40
 LABEL_HEIGHT = 14
 
 

@@ -74,12 +74,34 @@ def parity_table(report: ParityReport) -> Table:
     """Neurons, spikes, firing rate and mismatches of every population."""
     title = "Spikes of every population; how many differ from PyTorch's in"
     rows = table(title, "population", "neurons", "spikes", "rate", *report.targets)
-    for index, population in enumerate(report.populations):
+    targets = [{p.name: p.mismatches for p in target.populations} for target in report.targets.values()]
+    for population in report.populations:
         name, neurons, spikes = population.name, population.neurons, population.spikes
-        differs = [t.populations[index].mismatches for t in report.targets.values()]
+        differs = (f"{target[name]:,}" if name in target else "-" for target in targets)
         rate = f"{population.firing_rate:.3f}" if name != "output" else "counts"
-        rows.add_row(name, f"{neurons:,}", f"{spikes:,}", rate, *(f"{d:,}" for d in differs))
+        rows.add_row(name, f"{neurons:,}", f"{spikes:,}", rate, *differs)
     return rows
+
+
+def ladder_table(report: ParityReport) -> Table:
+    """The steps of a ladder: agreement of the float ones, differences of those that must be equal."""
+    rows = table("Each stage against the one before", "stage", "against", "spikes", "logit error", "top-1", "seconds")
+    for step in report.ladder:
+        agreement = f"{100 * step.agreement:.3f} % agree"
+        rows.add_row(
+            step.stage,
+            step.against,
+            f"{step.mismatches:,} differ" if step.exact else agreement,
+            f"{step.logit_error:.3g}",
+            f"{100 * step.same_top1:.4g} %",
+            f"{step.seconds:.2f}",
+        )
+    return rows
+
+
+def findings(report: ParityReport) -> list[str]:
+    """One line for each error: its layer, its kind, and what is known about it."""
+    return [f"[bold red]{f.kind}[/] in {escape(f.layer)}: {escape(f.text)}" for f in report.findings]
 
 
 def verdict(report: ParityReport) -> str:

@@ -1,19 +1,24 @@
-"""`qkformer verify`: prove that a checkpoint's fixed model spikes alike in PyTorch, the interpreter and Lava."""
+"""`qkformer verify`: climb from the float model to Lava, stage by stage, and explain the first spike that differs.
+
+Exit status: 0 every spike that must be equal is, 1 an error was found, 2 could not run.
+"""
 
 from __future__ import annotations
 
 import json as json_format
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
-import torch
 import typer
 from torch import Tensor
 
 import hardware
-from export import FixedModel, check_targets, quantize, reference_trace, to_nir, write_graph
+from export import Ladder, check_targets, find_leaks, quantize, run_ladder
+from hardware import PackedTrace, ParityReport, write_report
 
 from ..checkpoint import load_checkpoint
+from ..config import Config
 from ..files import write_atomically
 from ..model import SpikingTransformer
 from .options import (
@@ -21,7 +26,6 @@ from .options import (
     Data,
     Images,
     Json,
-    accuracy,
     check_writable,
     command_line,
     load_calibration,
@@ -29,15 +33,26 @@ from .options import (
     versions,
     write_json,
 )
-from .show import console, parity_table, percent, say, verdict
-from .targets import LAVA_OWN, Sections, run_target
+from .show import console, findings, ladder_table, parity_table, percent, progress, say, verdict
+from .targets import LAVA_OWN, Sections
 
 REFERENCE = "torch"
-RASTER_POPULATIONS = 6
-RASTER_IMAGES = 8
+NAMES = {"fixed": "PyTorch", "interpreter": "Interpreter", "read back": "Graph read back", "lava": "Lava"}
 
 Against = Annotated[str, typer.Option(help="What to compare, separated by commas: torch, interpreter, lava.")]
-Report = Annotated[Path, typer.Option(metavar="DIR", help="Where to write graph, traces, parity.json and picture.")]
+Report = Annotated[
+    Path, typer.Option(metavar="DIR", help="Where to write the graph, parity.json, report.html and perhaps a bundle.")
+]
+FailFast = Annotated[bool, typer.Option("--fail-fast", help="Stop at the first population that differs.")]
+SaveTrace = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="Write PyTorch's spikes, to be verified on another machine.")
+]
+LoadTrace = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="Compare with spikes that --save-trace wrote, and not with PyTorch.")
+]
+MemoryLimit = Annotated[
+    float | None, typer.Option(min=0, metavar="MB", help="Of packed spikes, for each stage; the rest goes to disk.")
+]
 
 
 def verify(
@@ -47,77 +62,91 @@ def verify(
     images: Images = 8,
     report: Report = Path("runs/verify"),
     sections: Sections = LAVA_OWN,
+    fail_fast: FailFast = False,
+    save_trace: SaveTrace = None,
+    load_trace: LoadTrace = None,
+    memory_limit: MemoryLimit = None,
     json: Json = None,
 ) -> None:
-    """Compare every spike; exit status 1 if one differs."""
+    """Compare every spike, from the float model to Lava; exit status 1 if one differs that must not."""
     targets = [target.strip() for target in against.split(",")]
     targets = [target for target in targets if target != REFERENCE]
     check_targets(targets)
-    check_writable(report / "parity.json", json)
+    check_writable(report / "parity.json", save_trace, json)
+    reference = PackedTrace.load(load_trace, memory_limit) if load_trace else None
     model, config = load_checkpoint(checkpoint)
     pictures, labels = load_inputs(data, images)
-    fixed = quantize(model, load_calibration(data, config))
-    result, _ = prove(model, fixed, pictures, labels, targets, report, sections)
-    console.print(parity_table(result))
-    if result.accuracy:
-        scores = ", ".join(f"{name} {percent(share)}" for name, share in result.accuracy.items())
-        say(f"accuracy on {len(pictures)} images: {scores}")
-    say(f"report: {report / 'parity.json'}")
-    console.print(verdict(result))
-    write_json(json, result.to_dict())
-    if result.mismatches:
-        raise typer.Exit(1)
-
-
-def prove(
-    model: SpikingTransformer,
-    fixed: FixedModel,
-    images: Tensor,
-    labels: Tensor | None,
-    targets: list[str],
-    folder: Path,
-    sections: int = LAVA_OWN,
-) -> tuple[hardware.ParityReport, dict[str, Any]]:
-    """Export, read back, run on every target, compare, and write all of it to a folder.
-
-    Returns the report, the graph that was read back, and the seconds that each target took.
-    """
-    write_graph(to_nir(fixed), folder / "model.nir")
-    graph = hardware.read_graph(folder / "model.nir")
-    reference = reference_trace(fixed, images)
-    traces, seconds = {}, {}
-    for target in targets:
-        traces[target], seconds[target] = run_target(target, graph, fixed.encode(images), sections)
-    with torch.no_grad():
-        logits = {"float": model(images), "fixed": fixed(images)}
-    for target, trace in traces.items():
-        logits[target] = torch.from_numpy(fixed.encoding.logits(trace["output"]))
-        trace.save(folder / f"trace-{target}.npz")
-    reference.save(folder / "trace-torch.npz")
-    result = hardware.combine(
-        {target: hardware.compare(reference, trace) for target, trace in traces.items()},
-        accuracy={} if labels is None else {name: accuracy(scores, labels) for name, scores in logits.items()},
+    calibration = load_calibration(data, config)
+    record = {"images": len(pictures), "sections": sections}
+    leaks = _leaking(model, config, pictures)
+    if leaks:
+        found = ParityReport((), None, versions=versions(), leaks=leaks)
+        _finish(found, None, report, config.name, record, json)
+    ladder = run_ladder(
+        model,
+        quantize(model, calibration),
+        pictures,
+        report,
+        labels=labels,
+        targets=targets,
+        run={"interpreter": hardware.interpret, "lava": partial(hardware.lava.simulate, sections=sections)},
+        reference=reference,
+        fail_fast=fail_fast,
+        memory_limit=memory_limit,
         versions=versions(),
+        watch=progress,
     )
-    record = result.to_dict() | {
-        "command": command_line(),
-        "images": len(images),
-        "sections": sections,
-        "seconds": seconds,
-    }
+    if save_trace:
+        ladder.stages["fixed"].trace.save(save_trace)
+        say(f"trace: {save_trace}")
+    seconds = {name: stage.seconds for name, stage in ladder.stages.items()}
+    _finish(ladder.report, ladder, report, config.name, record | {"seconds": seconds}, json)
+
+
+def _leaking(model: SpikingTransformer, config: Config, images: Tensor) -> tuple:
+    """The leaks of a model that is known to leak, and could not be quantized."""
+    if not config.batch_leak:
+        return ()
+    with progress("samples alone and in company"):
+        return find_leaks(model, images)
+
+
+def _finish(
+    result: ParityReport, ladder: Ladder | None, folder: Path, name: str, record: dict[str, Any], json: Path | None
+) -> None:
+    """Print the outcome, write parity.json and report.html, and end with the exit status."""
+    record = result.to_dict() | {"command": command_line()} | record
     text = json_format.dumps(record, indent=2) + "\n"
     write_atomically(folder / "parity.json", lambda temporary: temporary.write_text(text))
-    last = targets[-1]
-    few = {name: values[:, :RASTER_IMAGES] for name, values in reference.items()}
-    same = {name: values[:, :RASTER_IMAGES] for name, values in traces[last].items()}
-    hardware.draw_raster(
-        few, same, folder / "raster.png", _spread(list(reference)), names=("PyTorch", last.capitalize())
+    sides = [ladder.stages[stage] for stage in _drawn(ladder)] if ladder else []
+    write_report(
+        folder / "report.html",
+        result,
+        *([side.trace for side in sides] or [{}, {}]),
+        title=f"{name}, {record['images']} images",
+        names=tuple(NAMES[side.name] for side in sides) or ("", ""),
+        about={"command": record["command"], "images": str(record["images"])},
     )
-    return result, {"graph": graph, "seconds": seconds}
+    if ladder:
+        console.print(ladder_table(result))
+        console.print(parity_table(result))
+    if result.accuracy:
+        scores = ", ".join(f"{stage} {percent(share)}" for stage, share in result.accuracy.items())
+        say(f"accuracy on {record['images']} images: {scores}")
+    say(f"report: {folder / 'parity.json'}, {folder / 'report.html'}")
+    if ladder and ladder.script:
+        say(f"to reproduce: python {ladder.script}")
+    for line in findings(result):
+        console.print(line, soft_wrap=True)
+    console.print(verdict(result))
+    write_json(json, record)
+    raise typer.Exit(1 if result.findings else 0)
 
 
-def _spread(populations: list[str]) -> list[str]:
-    """A few populations from the first to the last, without the output's counts."""
-    spiking = [name for name in populations if name != "output"]
-    count = min(RASTER_POPULATIONS, len(spiking))
-    return [spiking[round(i * (len(spiking) - 1) / max(1, count - 1))] for i in range(count)]
+def _drawn(ladder: Ladder) -> tuple[str, str]:
+    """Which two stages to draw: those of the first divergence, else the first and the last that must be equal."""
+    if ladder.report.explanation:
+        stage = ladder.report.explanation.divergence.target
+        return next(step.against for step in ladder.report.ladder if step.stage == stage), stage
+    exact = [name for name in ladder.stages if name in NAMES]
+    return exact[0], exact[-1]

@@ -75,8 +75,8 @@ def one_wrong_spike(monkeypatch):
 
     exact = hardware.interpret
 
-    def interpret(graph, inputs, progress=None):
-        trace = exact(graph, inputs, progress=progress)
+    def interpret(graph, inputs, progress=None, into=None):
+        trace = exact(graph, inputs, progress=progress, into=into)
         values = np.array(trace["stage1.0.tssa.mask"])
         values[2, 1, 5, 3, 4] ^= 1
         trace["stage1.0.tssa.mask"] = values
