@@ -2,11 +2,10 @@
 
 import nir
 import pytest
-import torch
 from published import golden_inputs, golden_model
 
 import hardware
-from export import ExportError, count_gates, quantize, reference_trace, to_nir
+from export import quantize, reference_trace, to_nir
 
 SAMPLES = 2
 
@@ -37,10 +36,3 @@ def test_file_of_a_published_network_is_standard_and_small(tmp_path):
         if isinstance(node, nir.NIRGraph):
             kinds |= {type(inner) for inner in node.nodes.values()}
     assert all(kind.__module__.startswith("nir.") for kind in kinds)
-
-
-def test_size_is_said_before_a_large_graph_is_built(refuses):
-    fixed = quantize(golden_model("qkformer-10-384"), torch.randn(1, 3, 224, 224))
-    gates = sum(count_gates(fixed).values())
-    with refuses(ExportError, "qkformer-10-384", f"{gates / 1e6:,.0f} million", "100 million", "--allow-large"):
-        to_nir(fixed)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import hardware
-from qkformer import get_config, load_checkpoint, load_data, read_metadata
+from qkformer import create_model, get_config, load_checkpoint, load_data, read_metadata, save_checkpoint
 
 COMMAND = Path(sys.executable).with_name("qkformer")
 README = (Path(__file__).parents[2] / "README.md").read_text()
@@ -141,6 +141,32 @@ def test_simulate_in_sections_or_processes(sections, qkformer, graph, lava):
     network = hardware.read_graph(graph)
     expected = hardware.interpret(network, hardware.encoding_of(network).encode(images[:2]))
     assert hardware.compare(expected, hardware.SpikeTrace.load("t.npz")).mismatches == 0
+
+
+def test_float_export_runs_in_lavas_floating_point_models(qkformer, lava):
+    assert qkformer("export", "qkformer-digits", "--float", "-o", "float.nir", "--json", "e.json").status == 0
+    found = json.loads(Path("e.json").read_text())
+    assert (found["certified"], found["certificate"], found["gates"]) == (False, [], 0)
+    options = ("--backend", "lava", "--floating-point", "--images", 1, "-o", "t.npz", "--json", "s.json")
+    result = qkformer("simulate", "float.nir", *options)
+    assert result.status == 0
+    assert "spikes differ from the graph in float64" in result.out
+    flips = json.loads(Path("s.json").read_text())["flips"]
+    assert all(margin < 1e-6 for margins in flips.values() for margin in margins)
+    assert hardware.SpikeTrace.load("t.npz")["output"].dtype == np.float64
+    refused = qkformer("simulate", "float.nir", "-o", "t.npz")
+    assert refused.status == 2
+    assert "is not a whole number" in refused.err
+
+
+def test_export_counts_gates_and_asks_before_a_large_graph(qkformer):
+    save_checkpoint(create_model("qkformer-10-384").eval(), "large.safetensors")
+    np.savez("images.npz", images=np.random.default_rng(0).normal(size=(1, 3, 224, 224)))
+    result = qkformer("export", "large.safetensors", "--data", "images.npz", "-o", "large.nir")
+    assert result.status == 2
+    assert "million gates" in result.err
+    assert "--allow-large" in result.err
+    assert not Path("large.nir").exists()
 
 
 def test_simulate_images_of_a_file(qkformer, graph):
