@@ -85,6 +85,11 @@ class PackedTrace(MutableMapping[str, np.ndarray]):
     def __len__(self) -> int:
         return len(self._formats)
 
+    @property
+    def on_disk(self) -> bool:
+        """Whether the packed values exceeded the limit."""
+        return self._store.name is not None
+
     def save(self, path: str | Path) -> None:
         """Write a file of packed traces, whole or not at all."""
         header = {

@@ -60,6 +60,26 @@ def chain(shape, *nodes, output_shape=None, type_check=True) -> nir.NIRGraph:
     return graph(shape, named, [" -> ".join(["input", *named, "output"])], output_shape, type_check)
 
 
+def branched() -> nir.NIRGraph:
+    """input -> first -> (second, third) -> last, which reads all three."""
+    nodes = {
+        "conv": conv([[[[5]]]], bias=[2], size=(2, 2)),
+        "first": lif((1, 2, 2), threshold=9),
+        "twice": conv([[[[2]]]], size=(2, 2)),
+        "second": lif((1, 2, 2), threshold=1),
+        "third": threshold((1, 2, 2)),
+        "sum": conv([[[[3]]]], bias=[-1], size=(2, 2)),
+        "last": lif((1, 2, 2), threshold=4),
+    }
+    edges = [
+        "input -> conv -> first -> twice -> second -> sum -> last",
+        "first -> third -> sum",
+        "first -> last",
+        "last -> output",
+    ]
+    return graph((1, 2, 2), nodes, edges)
+
+
 def whole_numbers(seed, *shape, low=-20, high=21) -> np.ndarray:
     """Random integers."""
     return np.random.default_rng(seed).integers(low, high, shape)

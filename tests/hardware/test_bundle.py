@@ -1,0 +1,124 @@
+"""The smallest part that still differs, and a folder that shows it on a machine without torch."""
+
+import copy
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from small_graphs import branched, whole_numbers
+
+import hardware
+from hardware.bundle import smallest_failing, write_bundle
+from hardware.divergence import Side, explain
+from hardware.layer import Layers
+
+INPUTS = whole_numbers(0, 4, 3, 1, 2, 2, low=-3, high=8)
+WITHOUT_TORCH = """
+import runpy, sys
+sys.modules["torch"] = None  # importing it is an error now
+runpy.run_path(sys.argv[1], run_name="__main__")
+"""
+
+
+def sides(change):
+    right, wrong = branched(), copy.deepcopy(branched())
+    change(wrong)
+    return [Side(hardware.interpret(graph, INPUTS), Layers(graph), INPUTS) for graph in (right, wrong)]
+
+
+def lighter(graph):
+    graph.nodes["sum"].weight = graph.nodes["sum"].weight - 1
+
+
+def explained(reference, target):
+    report = hardware.compare(reference.trace, target.trace)
+    differing = [population.name for population in report.populations if population.mismatches]
+    return explain(reference, target, report.first_divergence, differing)
+
+
+def test_a_wrong_number_needs_its_layer_alone():
+    reference, target = sides(lighter)
+    runs = []
+
+    def run(graph, inputs):
+        runs.append(graph)
+        return hardware.interpret(graph, inputs)
+
+    assert smallest_failing(reference, target, run, "last").populations == ("last",)
+    assert len(runs) == 1
+
+
+@pytest.mark.parametrize("needed", [["first"], ["third"], ["second"], ["first", "third", "second"]])
+def test_an_error_between_layers_needs_all_of_them(needed):
+    """The target errs in `last` only where the network holds these populations as well."""
+    reference, target = sides(lambda graph: None)
+
+    def run(graph, inputs):
+        trace = hardware.interpret(graph, inputs)
+        if set(needed) <= set(trace):
+            trace["last"] = trace["last"] ^ 1
+        return trace
+
+    found = smallest_failing(reference, target, run, "last").populations
+    order = ("first", "third", "second", "last")
+    assert found == order[min(order.index(name) for name in needed) :]
+
+
+def test_a_difference_that_does_not_come_back_keeps_the_whole_way():
+    reference, target = sides(lambda graph: None)
+    assert smallest_failing(reference, target, hardware.interpret, "last").populations == (
+        "first", "third", "second", "last",
+    )  # fmt: skip
+
+
+@pytest.fixture
+def script(tmp_path):
+    reference, target = sides(lighter)
+    part = smallest_failing(reference, target, hardware.interpret, "last")
+    return write_bundle(
+        tmp_path / "bundle",
+        reference,
+        target,
+        part,
+        explained(reference, target),
+        backend="interpreter",
+        versions={"numpy": "1.0"},
+    )
+
+
+def run_script(script, folder):
+    command = [sys.executable, "-I", "-c", WITHOUT_TORCH, script]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120)
+
+
+def test_the_script_shows_the_difference_without_torch(script, tmp_path):
+    done = run_script(script, tmp_path)
+    assert done.returncode == 1, done.stderr
+    recorded, here = [line for line in done.stdout.splitlines() if " differ" in line]
+    assert recorded.startswith("interpreter, as recorded: ")
+    assert recorded.split(": ")[1] == here.split(": ")[1] != "0 of 48 differ"
+    assert "cause: weight: sum: 1 of 1 differ; weight[0, 0, 0, 0] is 2, 3 in the reference" in done.stdout
+    assert "numpy 1.0" in done.stdout
+
+
+def test_the_script_tells_when_the_difference_is_gone(script, tmp_path):
+    graph = hardware.read_graph(script.parent / "graph.nir", type_check=False)
+    graph.nodes["sum"].weight = graph.nodes["sum"].weight + 1
+    hardware.write_graph(graph, script.parent / "graph.nir")
+    done = run_script(script, tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "interpreter, here: 0 of 48 differ" in done.stdout
+
+
+def test_what_the_folder_holds(script):
+    about = json.loads((script.parent / "about.json").read_text())
+    assert about["population"] == "last"
+    assert about["versions"] == {"numpy": "1.0"}
+    assert about["sources"] == ["first", "third", "second"]
+    assert about["explanation"]["origin"] == "local"
+    spikes = np.load(script.parent / "spikes.npz")
+    assert spikes["inputs"].shape == (4, 3, 3, 2, 2)
+    assert (spikes["reference"] != spikes["target"]).any()
+    assert not list(script.parent.rglob("__pycache__"))
