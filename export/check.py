@@ -25,7 +25,7 @@ def reference_trace(fixed: FixedModel, images: Tensor) -> SpikeTrace:
     """Every population of the fixed model in PyTorch, [T, B, ...]; images: [B, C, H, W]."""
     with record_spikes(fixed) as trace:
         fixed(images)
-    return SpikeTrace(trace)
+    return trace
 
 
 def run_targets(

@@ -27,7 +27,8 @@ def quantize(model: SpikingTransformer, calibration: Tensor) -> FixedModel:
     calibration: images [B, C, H, W], whose largest magnitude sets the scale of the int8 inputs; event counts
     [B, T, C, H, W] keep a scale of 1. The float model is left as it is.
     Raises ExportError for a part that has no integer form (a pre-activation residual, samples that leak into each
-    other), for NaN or infinite weights, and for a calibration that is empty or all zeros.
+    other), for NaN or infinite weights, and for a calibration that is empty or all zeros; ValueError for images that
+    the model does not take.
     """
     config = model.config
     encoding = Encoding(
@@ -37,6 +38,7 @@ def quantize(model: SpikingTransformer, calibration: Tensor) -> FixedModel:
         input_scale=1.0 if config.events else _input_scale(config.name, calibration),
         events=config.events,
     )
+    model.check_images(calibration)
     fixed = FixedModel(encoding)
     walk = _Quantizer(model, fixed)
     walk.run()

@@ -6,7 +6,7 @@ from .configs import config_names, get_config
 from .data import load_data, load_digits
 from .model import QKFormer, Spikformer, SpikingTransformer, create_model
 from .neuron import IF, LIF, PLIF, Neuron, Population
-from .record import SpikeTrace, record_spikes
+from .record import record_spikes
 from .state_dict import CheckpointError
 from .train import Epoch, Recipe, evaluate, train
 
@@ -23,7 +23,6 @@ __all__ = [
     "Population",
     "QKFormer",
     "Recipe",
-    "SpikeTrace",
     "Spikformer",
     "SpikingTransformer",
     "config_names",

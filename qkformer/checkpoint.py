@@ -12,8 +12,9 @@ from typing import Any
 
 import safetensors.torch
 
+from hardware.files import write_atomically
+
 from .config import Config, ConfigError
-from .files import write_atomically
 from .model import SpikingTransformer, create_model
 from .recognize import recognize
 from .state_dict import CheckpointError, StateDictFile, differences, read_state_dict

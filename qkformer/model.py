@@ -64,7 +64,7 @@ class SpikingTransformer(nn.Module):
         Raises:
             ValueError: the shape or the dtype is not what the configuration asks for.
         """
-        self._check(images)
+        self.check_images(images)
         x = images.transpose(0, 1) if self.config.events else images.expand(self.config.time_steps, *images.shape)
         for stage in self.stages():
             x = stage.embed(x)
@@ -72,7 +72,8 @@ class SpikingTransformer(nn.Module):
                 x = block(x)
         return self.head(x.mean((0, 3, 4)))
 
-    def _check(self, images: Tensor) -> None:
+    def check_images(self, images: Tensor) -> None:
+        """Raise ValueError unless the model takes images of this shape and dtype."""
         config = self.config
         frames = (config.time_steps,) if config.events else ()
         expected = (*frames, config.in_channels, config.image_size, config.image_size)

@@ -8,37 +8,9 @@ from contextlib import contextmanager
 import numpy as np
 from torch import Tensor, nn
 
+from hardware.trace import SpikeTrace
+
 from .neuron import Population
-
-
-class SpikeTrace(Mapping[str, np.ndarray]):
-    """Module path of a population -> its spikes or counts, an integer array [T, B, ...].
-
-    Several forward passes are joined along B.
-    """
-
-    def __init__(self) -> None:
-        self._parts: dict[str, list[np.ndarray]] = {}
-
-    def append(self, name: str, output: Tensor) -> None:
-        """Add one forward pass of a population, [T, B, ...].
-
-        Raises:
-            ValueError: the output is not whole numbers.
-        """
-        self._parts.setdefault(name, []).append(whole_numbers(name, output))
-
-    def __getitem__(self, name: str) -> np.ndarray:
-        parts = self._parts[name]
-        if len(parts) > 1:
-            parts[:] = [np.concatenate(parts, axis=1)]
-        return parts[0]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._parts)
-
-    def __len__(self) -> int:
-        return len(self._parts)
 
 
 def whole_numbers(name: str, output: Tensor) -> np.ndarray:
@@ -61,7 +33,8 @@ def record_spikes(
 ) -> Iterator[Mapping[str, np.ndarray]]:
     """Record every `Population` of a model while the context is open; it computes as before.
 
-    `with record_spikes(model) as trace: model(images)`, then `trace["stage1.0.tssa.q_lif"]`: [T, B, ...].
+    `with record_spikes(model) as trace: model(images)`, then `trace["stage1.0.tssa.q_lif"]`: [T, B, ...]. Several
+    forward passes are joined along B.
 
     Args:
         model: any module.
@@ -70,10 +43,9 @@ def record_spikes(
     trace = SpikeTrace() if into is None else into
 
     def keep(name: str, output: Tensor) -> None:
-        if into is None:
-            trace.append(name, output)
-        else:
-            into[name] = whole_numbers(name, output)
+        values = whole_numbers(name, output)
+        joined = into is None and name in trace
+        trace[name] = np.concatenate([trace[name], values], axis=1) if joined else values
 
     def hook_for(name: str):
         return lambda module, inputs, output: keep(name, output)

@@ -14,12 +14,13 @@ import torch.nn.functional as F
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor
 
+from hardware.files import write_atomically
+
 from .augment import random_affine
 from .checkpoint import save_checkpoint
 from .config import Config
 from .configs import get_config
 from .data import load_data
-from .files import write_atomically
 from .model import SpikingTransformer, create_model
 from .state_dict import CheckpointError, read_pickle
 

@@ -15,9 +15,9 @@ from torch import Tensor
 
 import hardware
 from export import FixedModel, quantize, reference_trace, to_nir, write_graph
+from hardware.files import write_atomically
 
 from ..checkpoint import load_checkpoint
-from ..files import write_atomically
 from ..model import SpikingTransformer
 from .options import (
     Images,

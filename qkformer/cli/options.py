@@ -17,10 +17,11 @@ import torch
 import typer
 from torch import Tensor
 
+from hardware.files import write_atomically
+
 from .. import checkpoint
 from ..config import Config
 from ..data import DATA_SETS, load_data
-from ..files import write_atomically
 
 CALIBRATION_IMAGES = 256
 

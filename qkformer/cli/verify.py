@@ -16,10 +16,10 @@ from torch import Tensor
 import hardware
 from export import Ladder, check_targets, find_leaks, quantize, run_ladder
 from hardware import PackedTrace, ParityReport, write_report
+from hardware.files import write_atomically
 
 from ..checkpoint import load_checkpoint
 from ..config import Config
-from ..files import write_atomically
 from ..model import SpikingTransformer
 from .options import (
     Checkpoint,

@@ -137,3 +137,9 @@ def test_models_without_an_integer_form(refuses, digits, changes, part):
     model = create_model(digits.config, **changes).eval()
     with refuses(ExportError, "qkformer-digits", part):
         export.quantize(model, torch.ones(1, 1, 8, 8))
+
+
+def test_calibration_of_another_shape_is_refused(refuses):
+    model = create_model("qkformer-digits").eval()
+    with refuses(ValueError, "qkformer-digits", "8, 8", "8, 7"):
+        export.quantize(model, torch.rand(2, 1, 8, 7))
