@@ -33,6 +33,7 @@ def run_as_worker(job: Callable[[Worker], None]) -> NoReturn:
     try:
         job(worker)
     except BaseException as error:
+        signal.signal(signal.SIGALRM, signal.SIG_IGN)
         worker.look()  # Lava's own exception only says that there was one
         worker.fail(f"the Lava worker raised {_one_line(error)}", traceback.format_exc())
     os._exit(0)  # a usual exit would wait for processes that may never end
@@ -66,10 +67,14 @@ class Worker:
 
         SystemProcess.run = _run_and_tell
         self._process = process
-        signal.signal(signal.SIGALRM, self.look)
-        signal.setitimer(signal.ITIMER_REAL, LOOK_EVERY, LOOK_EVERY)
+        signal.signal(signal.SIGALRM, self._look_again)
+        signal.setitimer(signal.ITIMER_REAL, LOOK_EVERY)
 
-    def look(self, *_signal: object) -> None:
+    def _look_again(self, *_signal: object) -> None:
+        self.look()
+        signal.setitimer(signal.ITIMER_REAL, LOOK_EVERY)  # only now: a look that interrupts a look takes its outcomes
+
+    def look(self) -> None:
         """If a Lava process has failed, fail."""
         for name, actor in _actors(self._process):
             status = None if actor._closed else actor.exitcode  # before the outcome, which is sent earlier
