@@ -39,6 +39,13 @@ from .targets import LAVA_OWN, Sections
 REFERENCE = "torch"
 NAMES = {"fixed": "PyTorch", "interpreter": "Interpreter", "read back": "Graph read back", "lava": "Lava"}
 
+
+def _at_least_nothing(limit: float | None) -> float | None:
+    if limit is not None and not limit >= 0:
+        raise typer.BadParameter(f"{limit:g} MB; it must be at least 0")
+    return limit
+
+
 Against = Annotated[str, typer.Option(help="What to compare, separated by commas: torch, interpreter, lava.")]
 Report = Annotated[
     Path, typer.Option(metavar="DIR", help="Where to write the graph, parity.json, report.html and perhaps a bundle.")
@@ -51,7 +58,10 @@ LoadTrace = Annotated[
     Path | None, typer.Option(metavar="FILE", help="Compare with spikes that --save-trace wrote, and not with PyTorch.")
 ]
 MemoryLimit = Annotated[
-    float | None, typer.Option(min=0, metavar="MB", help="Of packed spikes, for each stage; the rest goes to disk.")
+    float | None,
+    typer.Option(
+        callback=_at_least_nothing, metavar="MB", help="Of packed spikes, for each stage; the rest goes to disk."
+    ),
 ]
 
 

@@ -179,35 +179,6 @@ def test_simulate_images_of_a_file(qkformer, graph):
     assert hardware.SpikeTrace.load("t.npz")["output"].shape == (4, 2, 10)
 
 
-def test_verify_finds_no_difference(qkformer, lava):
-    result = qkformer("verify", "qkformer-digits", "--images", 2, "--report", "report", "--json", "v.json")
-    assert result.status == 0
-    assert "0 of 1,155,232 spikes differ" in result.out
-    found = parity("report/parity.json")
-    assert found["mismatches"] == 0
-    assert found["first_divergence"] is None
-    assert set(found["accuracy"]) == {"float", "fixed", "interpreter", "lava"}
-    assert found["accuracy"]["fixed"] == found["accuracy"]["lava"] == found["accuracy"]["interpreter"]
-    assert set(found["versions"]) == VERSIONS
-    assert set(found["targets"]) == {"interpreter", "lava"}
-    assert record("v.json", found["command"])["populations"] == found["populations"]
-    files = {"model.nir", "parity.json", "raster.png", "trace-torch.npz", "trace-interpreter.npz", "trace-lava.npz"}
-    assert {path.name for path in Path("report").iterdir()} == files
-
-
-def test_verify_names_the_first_wrong_spike(qkformer, one_wrong_spike):
-    result = qkformer("verify", "qkformer-digits", "--against", "torch, interpreter", "--images", 2)
-    assert result.status == 1
-    assert "\n1 of 577,616 spikes differ\n" in result.out
-    found = parity("runs/verify/parity.json")
-    assert found["mismatches"] == 1
-    first = found["first_divergence"]
-    assert (first["population"], first["time_step"], first["sample"]) == ("stage1.0.tssa.mask", 2, 1)
-    assert first["neuron"] == [5, 3, 4]
-    assert first["target"] == "interpreter"
-    assert first["value"] == 1 - first["reference"]
-
-
 def lines_of_readme():
     """The demo's output as the README shows it, but for lines that the terminal breaks."""
     (sample,) = re.findall(r"```\n( population .*?)```", README, re.DOTALL)
