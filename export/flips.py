@@ -100,8 +100,8 @@ class _Flips:
         current, error, scale = self._current(source)
         neuron = self.folded.get_submodule(node.name)
         kept, threshold = neuron.decay, neuron.v_threshold / (neuron.input_gain * scale)
-        ceiling = max(threshold - module.threshold, 0)  # whole numbers above it are not below the exact threshold
-        kept_error = abs(kept - (DECAY_UNITY - module.decay) / DECAY_UNITY)
+        ceiling = min(max(threshold - module.threshold, 0), 1)  # the threshold was rounded to ceil(threshold) - 1
+        kept_error = min(abs(kept - (DECAY_UNITY - module.decay) / DECAY_UNITY), 0.5 / DECAY_UNITY)
         spikes = torch.from_numpy(np.broadcast_to(self.trace[node.name], tuple(current.shape)).astype(bool))
         membrane, deviation = torch.zeros_like(current[0]), torch.zeros_like(current[0])
         within = []
