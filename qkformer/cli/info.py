@@ -16,25 +16,37 @@ import hardware
 from export import ExportError, quantize, to_nir
 from hardware.graph import NEURONS
 
-from ..checkpoint import find_checkpoint, load_checkpoint, read_metadata
+from ..checkpoint import inspect_checkpoint, load_checkpoint, shipped_checkpoints
 from ..configs import config_names
 from ..model import SpikingTransformer, create_model
 from ..neuron import Population
-from .options import Json, check_writable, write_json
-from .show import console, count_kinds, say
+from ..record import record_spikes
+from .options import DATA_HELP, Images, Json, accuracy, check_writable, load_inputs, write_json
+from .show import console, count_kinds, percent, say
 
 Subject = Annotated[str, typer.Argument(metavar="NAME|CKPT", help="A configuration, or a checkpoint file.")]
 
 
-def info(subject: Subject, json: Json = None) -> None:
-    """Configuration, parameters, populations, and what lowers to what."""
+def info(
+    subject: Subject,
+    data: Annotated[str | None, typer.Option(help=f"Print firing rates on images: {DATA_HELP}")] = None,
+    images: Images = 8,
+    json: Json = None,
+) -> None:
+    """Configuration, parameters, populations, what lowers to what, and firing rates on --data."""
     check_writable(json)
     metadata: dict = {}
-    if subject in config_names() and not Path(subject).is_file():
+    found: dict[str, str] = {}
+    if subject in config_names() and subject not in shipped_checkpoints() and not Path(subject).is_file():
+        if data:
+            raise ValueError(f"{subject} is a configuration without trained weights; --data needs a checkpoint")
         model = create_model(subject).eval()
     else:
         model, _ = load_checkpoint(subject)
-        metadata = dict(read_metadata(find_checkpoint(subject)))
+        checkpoint = inspect_checkpoint(subject)
+        metadata = dict(checkpoint.metadata)
+        how = "recognized by its keys and shapes" if checkpoint.recognized else "named in the file"
+        found = {"file": f"{checkpoint.path}: {checkpoint.layout}", "configuration was": how}
     config, side = model.config, model.config.image_size
     parameters = sum(p.numel() for p in model.parameters())
     populations = [name for name, module in model.named_modules() if isinstance(module, Population)]
@@ -50,6 +62,7 @@ def info(subject: Subject, json: Json = None) -> None:
     attention = (f"{s.attention} ({s.depth} of {s.dim}, {s.heads} heads)" for s in config.stages)
     rows = {
         "configuration": config.name,
+        **found,
         "input": f"{config.in_channels} x {side} x {side}, {config.time_steps} time steps",
         "classes": str(config.num_classes),
         "parameters": f"{parameters:,}",
@@ -62,8 +75,13 @@ def info(subject: Subject, json: Json = None) -> None:
     for name, text in rows.items():
         facts.add_row(name, text)
     console.print(facts)
+    rates, score = firing_rates(model, data, images) if data else ({}, None)
     for name in lowering or populations:
-        say(f"  {name:<28} {' + '.join(lowering.get(name, []))}".rstrip())
+        rate = f"{rates[name]:<7.4f} " if name in rates else " " * 8 if rates else ""
+        say(f"  {name:<28} {rate}{' + '.join(lowering.get(name, []))}".rstrip())
+    if rates:
+        mode = rows["samples of a batch"]
+        say(f"firing rates: spikes per neuron and time step; accuracy {percent(score)}, samples {mode}")
     write_json(
         json,
         {
@@ -74,8 +92,17 @@ def info(subject: Subject, json: Json = None) -> None:
             "nir_nodes": dict(kinds),
             "not_exportable": obstacle,
             "metadata": metadata,
+            "firing_rates": rates,
         },
     )
+
+
+def firing_rates(model: SpikingTransformer, data: str, count: int) -> tuple[dict[str, float], float | None]:
+    """Spikes per neuron and time step of every population of the float model on the first images; its accuracy."""
+    images, labels = load_inputs(data, count)
+    with torch.no_grad(), record_spikes(model) as trace:
+        logits = model(images)
+    return {name: float(spikes.mean()) for name, spikes in trace.items()}, accuracy(logits, labels)
 
 
 def lower(model: SpikingTransformer) -> nir.NIRGraph:
@@ -96,7 +123,8 @@ def describe_lowering(graph: nir.NIRGraph) -> dict[str, list[str]]:
     def kind(name: str) -> str:
         nested = graph.nodes.get(name)
         if isinstance(nested, nir.NIRGraph):
-            return f"NIRGraph of {len(nested.nodes)} nodes"
+            gates = sum(n.threshold.size for n in nested.nodes.values() if isinstance(n, nir.Threshold))
+            return f"NIRGraph of {len(nested.nodes)} nodes, {gates:,} gates"
         return type(flat.nodes[name]).__name__
 
     def kinds_before(name: str) -> list[str]:

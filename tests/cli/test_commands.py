@@ -8,9 +8,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 import hardware
-from qkformer import create_model, get_config, load_checkpoint, load_data, read_metadata, save_checkpoint
+from qkformer import (
+    create_model,
+    get_config,
+    load_checkpoint,
+    load_data,
+    read_metadata,
+    record_spikes,
+    save_checkpoint,
+)
 
 COMMAND = Path(sys.executable).with_name("qkformer")
 README = (Path(__file__).parents[2] / "README.md").read_text()
@@ -67,8 +76,32 @@ def test_info_of_a_published_model_counts_its_gates(qkformer):
     assert set(found["lowering"]) >= {"stage1.0.tssa.mask", "patch_embed2.proj4_lif", "stage3.1.mlp.mlp2_lif"}
     before = found["lowering"]["patch_embed2.proj4_lif"]
     assert before[0] == "Conv2d"
-    assert before[1].startswith("NIRGraph of ")
+    assert re.fullmatch(r"NIRGraph of \d+ nodes, [\d,]+ gates", before[1])
     assert before[2:] == ["LIF"]
+
+
+def test_info_of_a_published_file_says_what_it_was_recognized_by(qkformer):
+    weights = {f"module.{key}": value for key, value in create_model("qkformer-cifar100").state_dict().items()}
+    torch.save({"model": weights}, "published.pth.tar")
+    result = qkformer("info", "published.pth.tar")
+    assert result.status == 0
+    text = " ".join(result.out.split())
+    for part in ("qkformer-cifar100", "wrapped as 'model'", "prefix 'module.'", "recognized by its keys and shapes"):
+        assert part in text
+
+
+def test_info_prints_firing_rates_on_images(qkformer, refused):
+    result = qkformer("info", "qkformer-digits", "--data", "digits", "--images", 4, "--json", "info.json")
+    assert result.status == 0
+    assert "samples run alone" in result.out
+    images, _ = load_data("digits", "test")
+    model, _ = load_checkpoint("qkformer-digits")
+    with torch.no_grad(), record_spikes(model) as trace:
+        model(images[:4])
+    rates = json.loads(Path("info.json").read_text())["firing_rates"]
+    assert rates == {name: spikes.mean() for name, spikes in trace.items()}
+    assert rates["stage1.0.tssa.q_lif"] > 0
+    refused("info", "qkformer-cifar10", "--data", "digits", names=["qkformer-cifar10", "checkpoint"])
 
 
 def test_info_says_what_cannot_be_exported(qkformer):
