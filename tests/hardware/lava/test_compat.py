@@ -9,9 +9,7 @@ import pytest
 
 from hardware.lava.compat import LavaNotInstalled, prepare_lava
 
-NEEDS_LAVA = pytest.mark.skipif(
-    find_spec("lava") is None, reason='Lava is not installed: uv pip install -e ".[lava]"'
-)
+NEEDS_LAVA = pytest.mark.skipif(find_spec("lava") is None, reason='Lava is not installed: uv pip install -e ".[lava]"')
 
 NETWORK = """
 from hardware.lava.compat import prepare_lava
