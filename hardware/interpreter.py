@@ -51,6 +51,7 @@ def interpret(
             check_integer(name, "output", total)
             trace[name] = values[name] = total.astype(np.int32)
         elif isinstance(node, (*SYNAPSES, nir.Flatten)):
+            check_range(name, "sum of messages", total, -MESSAGE_LIMIT + 1, MESSAGE_LIMIT - 1)
             out = apply_linear(node, total.reshape(-1, *total.shape[2:]))
             check_range(name, "sum", out, -MESSAGE_LIMIT + 1, MESSAGE_LIMIT - 1)
             values[name] = out.reshape(*total.shape[:2], *out.shape[1:]) + bias_of(node)

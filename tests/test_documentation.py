@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import typer
 
 from qkformer.cli import app
 from qkformer.cli.verify import verify
@@ -42,7 +43,9 @@ def test_commands_of_the_readme():
 
 def test_fields_of_parity(tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "argv", ["qkformer", "verify"])
-    verify("qkformer-digits", against="interpreter", data="digits", images=1, report=tmp_path)
+    with pytest.raises(typer.Exit) as stop:
+        verify("qkformer-digits", against="interpreter", data="digits", images=1, report=tmp_path)
+    assert stop.value.exit_code == 0
     found = json.loads((tmp_path / "parity.json").read_text())
     documented = [name for names in rows(COMMANDS, "parity.json") for name in names]
     assert set(documented) == set(found)
