@@ -51,8 +51,9 @@ class _Flips:
         self.folded, self.fixed, self.trace = folded, fixed, trace
         self.scales = {layer.name: layer.scale for layer in fixed.certificate}
         self.nodes = {node.name: node for node in fixed.nodes}
-        self.encoded = torch.from_numpy(fixed.encode(images)).double()
+        self.encoded = torch.from_numpy(fixed.encode(images)).float()
         steps = images.transpose(0, 1) if fixed.encoding.events else images.expand(len(self.encoded), *images.shape)
+        self.latest: tuple[str, Tensor | None] = ("", None)  # the value that a population read, to be read again
         self.exact_input = steps.double() / fixed.encoding.input_scale
 
     def compare(self, fixed_trace: Mapping[str, np.ndarray]) -> tuple[LayerFlips, ...]:
@@ -65,7 +66,7 @@ class _Flips:
         alone = self._golden(node).numpy()
         flipped = alone != wanted
         first = flipped & (np.cumsum(flipped, axis=0) == 1)
-        explained = int((first & self._within_rounding(node)).sum()) if first.any() else 0
+        explained = self._explained(node, first) if first.any() else 0
         return LayerFlips(
             name=node.name,
             spikes=wanted.size,
@@ -85,24 +86,28 @@ class _Flips:
         if name == INPUT:
             return self.encoded
         if name not in self.trace:
-            return self._golden(self.nodes[name])
-        return torch.from_numpy(self.trace[name].astype(np.float64))
+            if self.latest[0] != name:
+                self.latest = (name, self._golden(self.nodes[name]))
+            return self.latest[1]
+        return torch.from_numpy(self.trace[name].astype(np.float32))
 
-    def _within_rounding(self, node: Node) -> np.ndarray:
-        """Where the float model's membrane is no further from its threshold than rounding can move it, [T, B, ...].
+    def _explained(self, node: Node, flips: np.ndarray) -> int:
+        """How many of the first flips happen no further from the threshold than rounding can move the membrane.
 
         Gates, masks and pools of spikes are exact: nothing may flip there.
         """
         module = self.fixed.get_submodule(node.name)
         if not isinstance(module, FixedLIF):
-            return np.zeros((), bool)
+            return 0
         ((source,),) = node.arguments
         current, error, scale = self._current(source)
+        neurons = torch.from_numpy(flips.any(0))
+        spikes = torch.from_numpy(np.broadcast_to(self.trace[node.name], flips.shape)[:, neurons.numpy()].astype(bool))
+        current, error = current[:, neurons].double(), error[:, neurons].double()
         neuron = self.folded.get_submodule(node.name)
         kept, threshold = neuron.decay, neuron.v_threshold / (neuron.input_gain * scale)
         ceiling = min(max(threshold - module.threshold, 0), 1)  # the threshold was rounded to ceil(threshold) - 1
         kept_error = min(abs(kept - (DECAY_UNITY - module.decay) / DECAY_UNITY), 0.5 / DECAY_UNITY)
-        spikes = torch.from_numpy(np.broadcast_to(self.trace[node.name], tuple(current.shape)).astype(bool))
         membrane, deviation = torch.zeros_like(current[0]), torch.zeros_like(current[0])
         within = []
         for now, its_error, fired in zip(current, error, spikes, strict=True):
@@ -111,7 +116,7 @@ class _Flips:
             deviation = deviation + FLOAT32_ROUNDING * (membrane.abs() + now.abs())
             within.append((membrane - threshold).abs() <= deviation + ceiling)
             membrane, deviation = membrane.masked_fill(fired, 0), deviation.masked_fill(fired, 0)
-        return torch.stack(within).numpy()
+        return int((torch.stack(within).numpy() & flips[:, neurons.numpy()]).sum())
 
     def _current(self, name: str) -> tuple[Tensor, Tensor, float]:
         """The exact current [T, B, ...] in units of the scale, the error that the fixed one may have, the scale."""
@@ -122,7 +127,7 @@ class _Flips:
             ((source,),) = node.arguments
             current, error, scale = self._current(source)
             return _pooled(module, current), _pooled(module, error), scale
-        exact = self._golden(node)  # a sum of spikes, or the product of self-attention: whole numbers
+        exact = self._value(name)  # a sum of spikes, or the product of self-attention: whole numbers
         return exact, torch.zeros_like(exact), self.scales.get(name, 1.0)
 
     def _convolution(self, node: Node, module: FixedConv) -> tuple[Tensor, Tensor]:
@@ -130,16 +135,17 @@ class _Flips:
         input_scale = self.fixed.encoding.input_scale if sources == (INPUT,) else 1.0
         weight, bias = exactly.weight * input_scale / scale, exactly.bias / scale
         given = sum(self._value(source) for source in sources)
-        exact = self.exact_input if sources == (INPUT,) else given
-        error = self._convolve(module, (module.weight - weight).abs().clamp(max=WEIGHT_ROUNDING), given.abs())
-        error += self._convolve(module, weight.abs(), (given - exact).abs())
-        error += (module.bias - bias).abs().clamp(max=BIAS_ROUNDING).view(-1, 1, 1)
-        largest = self._convolve(module, weight.abs(), exact.abs()) + bias.abs().view(-1, 1, 1)
-        return self._convolve(module, weight, exact) + bias.view(-1, 1, 1), error + FLOAT32_ROUNDING * largest
+        rounding = (module.weight - weight).abs().clamp(max=WEIGHT_ROUNDING) + FLOAT32_ROUNDING * weight.abs()
+        error = self._convolve(module, rounding, given.abs())
+        error += ((module.bias - bias).abs().clamp(max=BIAS_ROUNDING) + FLOAT32_ROUNDING * bias.abs()).view(-1, 1, 1)
+        if sources == (INPUT,):  # rounded as well
+            error += self._convolve(module, weight.abs(), (given - self.exact_input).abs())
+            given = self.exact_input
+        return self._convolve(module, weight, given) + bias.view(-1, 1, 1), error
 
     @staticmethod
     def _convolve(module: FixedConv, weight: Tensor, x: Tensor) -> Tensor:
-        sums = F.conv2d(x.flatten(0, 1), weight.double(), None, module.stride, module.padding)
+        sums = F.conv2d(x.flatten(0, 1).float(), weight.float(), None, module.stride, module.padding)
         return sums.unflatten(0, x.shape[:2])
 
 
