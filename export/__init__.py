@@ -10,6 +10,7 @@ from .fold_model import FoldedModel, fold_model
 from .ladder import Ladder, find_leaks, run_ladder
 from .quantize import quantize
 from .to_nir import count_gates, to_nir
+from .to_onnx import run_onnx, to_onnx
 
 __all__ = [
     "Certificate",
@@ -25,8 +26,10 @@ __all__ = [
     "quantize",
     "reference_trace",
     "run_ladder",
+    "run_onnx",
     "run_targets",
     "to_nir",
+    "to_onnx",
     "verify",
     "write_graph",
 ]

@@ -1,7 +1,7 @@
 """The ladder: from the float model to the target stage by stage, each held against the one before on the same inputs.
 
     float -> folded -> fixed          float steps: agreement of spikes and logits
-    fixed -> interpreter -> read back (from the file) -> lava          integer steps: every spike must be equal
+    fixed -> interpreter -> read back (from the file) -> lava -> onnx  integer steps: every spike must be equal
 
 Where an integer step is not equal, the first divergence is explained and a bundle that reproduces it is written.
 """
@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import nir
@@ -36,9 +37,10 @@ from .flips import trace_flips
 from .fold_model import fold_model
 from .reference_graph import reference_graph
 from .to_nir import to_nir
+from .to_onnx import check_onnx, run_onnx, to_onnx
 
 COMPANY = 2  # samples that are also run alone
-FIXED, INTERPRETER, READ_BACK, LAVA = "fixed", "interpreter", "read back", "lava"
+FIXED, INTERPRETER, READ_BACK, LAVA, ONNX = "fixed", "interpreter", "read back", "lava", "onnx"
 
 Run = Callable[..., Mapping[str, np.ndarray]]
 Watch = Callable[[str], AbstractContextManager]
@@ -94,7 +96,7 @@ def run_ladder(
 ) -> Ladder:
     """Climb the ladder with images [B, C, H, W]; model.nir and perhaps bundle/ are written to a folder.
 
-    targets: "interpreter" (in memory, and read back from the file) and "lava". run: how each target runs a graph:
+    targets: "interpreter" (in memory, and read back from the file), "lava", "onnx". run: how each target runs a graph:
     called with (graph, inputs, progress=, into=). reference: the trace of the fixed model on another machine, in
     place of the stages before it. fail_fast: stop at the first step that must be equal and is not. memory_limit:
     megabytes that each stage's packed trace may take; the rest goes to disk. watch: called with the name of a stage
@@ -120,6 +122,8 @@ class _Climb:
 
     def climb(self, targets, reference, labels, versions) -> Ladder:
         self.versions = versions
+        if ONNX in targets:
+            check_onnx()
         graph = to_nir(self.fixed)
         about = {"graph": graph_fingerprint(graph), "inputs": array_fingerprint(self.inputs)}
         if reference is None:
@@ -133,7 +137,11 @@ class _Climb:
                 hardware.write_graph(graph, self.folder / "model.nir")
                 read = hardware.read_graph(self.folder / "model.nir")
             if target in targets and not (self.fail_fast and self._failed()):
-                self._target(name, target, read)
+                self._target(name, partial(self.run[target], read), read, target)
+        if ONNX in targets and not (self.fail_fast and self._failed()):
+            with self.watch("writing ONNX"):
+                to_onnx(self.fixed, self.inputs, self.folder / "model.onnx")
+            self._target(ONNX, partial(run_onnx, self.folder / "model.onnx"))
         report = replace(
             hardware.combine(self.exact, accuracy=self._accuracy(labels), versions=versions),
             ladder=tuple(self.steps),
@@ -174,17 +182,18 @@ class _Climb:
                 )
         self.stages[FIXED] = Stage(FIXED, trace, self._logits(trace), 0.0)
 
-    def _target(self, name: str, target: str, graph: nir.NIRGraph) -> None:
+    def _target(self, name: str, run: Run, graph: nir.NIRGraph | None = None, target: str = "") -> None:
+        """A stage whose spikes must be equal to those before. graph: what it executes, to explain a difference by."""
         trace, start = PackedTrace(self.memory_limit), time.perf_counter()
         with self.watch(name) as progress:
-            self.run[target](graph, self.inputs, progress=progress, into=trace)
+            run(self.inputs, progress=progress, into=trace)
         before = next(reversed(self.stages.values()))
         stage = Stage(name, trace, self._logits(trace), time.perf_counter() - start, graph)
         self.stages[name] = stage
         report = hardware.compare(before.trace, trace, fail_fast=self.fail_fast)
         self.exact[name] = report
         self._step(stage, before, report.compared, report.mismatches, exact=True)
-        if report.first_divergence and "explanation" not in self.findings:
+        if report.first_divergence and graph and "explanation" not in self.findings:
             self._explain(before, stage, target, report)
 
     def _explain(self, before: Stage, stage: Stage, target: str, report: ParityReport) -> None:

@@ -36,8 +36,14 @@ from .options import (
 from .show import console, findings, ladder_table, parity_table, percent, progress, say, verdict
 from .targets import LAVA_OWN, Sections
 
-REFERENCE = "torch"
-NAMES = {"fixed": "PyTorch", "interpreter": "Interpreter", "read back": "Graph read back", "lava": "Lava"}
+REFERENCE, ONNX = "torch", "onnx"
+NAMES = {
+    "fixed": "PyTorch",
+    "interpreter": "Interpreter",
+    "read back": "Graph read back",
+    "lava": "Lava",
+    "onnx": "ONNX Runtime",
+}
 
 
 def _at_least_nothing(limit: float | None) -> float | None:
@@ -46,7 +52,7 @@ def _at_least_nothing(limit: float | None) -> float | None:
     return limit
 
 
-Against = Annotated[str, typer.Option(help="What to compare, separated by commas: torch, interpreter, lava.")]
+Against = Annotated[str, typer.Option(help="What to compare, separated by commas: torch, interpreter, lava, onnx.")]
 Report = Annotated[
     Path, typer.Option(metavar="DIR", help="Where to write the graph, parity.json, report.html and perhaps a bundle.")
 ]
@@ -81,7 +87,7 @@ def verify(
     """Compare every spike, from the float model to Lava; exit status 1 if one differs that must not."""
     targets = [target.strip() for target in against.split(",")]
     targets = [target for target in targets if target != REFERENCE]
-    check_targets(targets)
+    check_targets([target for target in targets if target != ONNX])
     check_writable(report / "parity.json", save_trace, json)
     reference = PackedTrace.load(load_trace, memory_limit) if load_trace else None
     model, config = load_checkpoint(checkpoint)
