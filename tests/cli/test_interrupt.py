@@ -49,6 +49,9 @@ def test_interrupted_in_lava(command, graph, tmp_path, lava):
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        preexec_fn=lambda: signal.signal(
+            signal.SIGINT, signal.SIG_DFL
+        ),  # ignored where the tests run in the background
     )
     try:
         children, deadline = [], time.monotonic() + PATIENCE

@@ -216,8 +216,12 @@ def test_worker_is_killed(simulation):
 
 
 def test_interrupt(simulation):
-    with pytest.raises(KeyboardInterrupt):
-        simulation.run(lambda messages: os.kill(os.getpid(), signal.SIGINT))
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where tests run in the background
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            simulation.run(lambda messages: os.kill(os.getpid(), signal.SIGINT))
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def test_caller_is_killed(simulation):
