@@ -80,8 +80,8 @@ def _ladder(report: ParityReport) -> str:
             kind, outcome = "agrees", f"{100 * step.agreement:.3f} % of {step.compared:,} spikes agree"
         cards.append(
             f'<li class="stage {kind}"><b>{escape(step.stage)}</b><span>{"must equal" if step.exact else "against"} '
-            f"{escape(step.against)}</span><span>{outcome}</span><span>largest logit error {step.logit_error:.3g}; "
-            f"same top-1 {100 * step.same_top1:.4g} %; {step.seconds:.2f} s</span></li>"
+            f"{escape(step.against)}</span><span>{outcome}</span><span>logit error {step.logit_error:.2g}</span>"
+            f"<span>same top-1 {100 * step.same_top1:.4g} %</span><span>{step.seconds:.2f} s</span></li>"
         )
     return f'<section><h2>Ladder</h2><ol class="ladder">{"".join(cards)}</ol></section>'
 
