@@ -4,6 +4,7 @@ Runs the part of the network in graph.nir on the reference's spikes. Exit status
 """
 
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -18,6 +19,7 @@ def main(folder: Path) -> int:
     name, backend = about["population"], about["backend"]
     spikes = np.load(folder / "spikes.npz")
     graph = hardware.read_graph(folder / "graph.nir", type_check=False)
+    os.environ["PYTHONPATH"] = str(folder)  # for Lava's worker, a process of its own
     run = {"interpreter": hardware.interpret, "lava": hardware.lava.simulate}[backend]
     print(f"{name}, {len(about['populations'])} of its network's populations, from the spikes of {about['sources']}")
     print("versions then:", ", ".join(f"{package} {version}" for package, version in about["versions"].items()))
@@ -33,4 +35,4 @@ def main(folder: Path) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(__file__).parent))
+    sys.exit(main(Path(__file__).resolve().parent))

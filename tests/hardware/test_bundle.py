@@ -77,19 +77,16 @@ def test_a_difference_that_does_not_come_back_keeps_the_whole_way():
     )  # fmt: skip
 
 
-@pytest.fixture
-def script(tmp_path):
+def make_bundle(folder, backend):
     reference, target = sides(lighter)
     part = smallest_failing(reference, target, hardware.interpret, "last")
-    return write_bundle(
-        tmp_path / "bundle",
-        reference,
-        target,
-        part,
-        explained(reference, target),
-        backend="interpreter",
-        versions={"numpy": "1.0"},
-    )
+    explanation = explained(reference, target)
+    return write_bundle(folder, reference, target, part, explanation, backend=backend, versions={"numpy": "1.0"})
+
+
+@pytest.fixture
+def script(tmp_path):
+    return make_bundle(tmp_path / "bundle", "interpreter")
 
 
 def run_script(script, folder):
@@ -126,3 +123,10 @@ def test_what_the_folder_holds(script):
     assert spikes["inputs"].shape == (4, 3, 3, 2, 2)
     assert (spikes["reference"] != spikes["target"]).any()
     assert not list(script.parent.rglob("__pycache__"))
+
+
+def test_a_difference_in_lava(lava, tmp_path):
+    done = run_script(make_bundle(tmp_path / "bundle", "lava"), tmp_path)
+    assert done.returncode == 1, done.stderr
+    assert "lava, here: 0 of 48 differ" not in done.stdout
+    assert "lava, here: " in done.stdout

@@ -6,7 +6,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from random_graphs import random_graphs
 from random_networks import examples
-from small_graphs import branched
+from small_graphs import branched, whole_numbers
 
 import hardware
 from export import to_nir
@@ -61,3 +61,13 @@ def test_several_sources_are_stacked_by_name():
     assert part.inputs(values)[0, 0, :, 0, 0].tolist() == [0, 1, 2]
     kinds = [type(node) for node in part.graph.nodes.values()]
     assert kinds.count(nir.Input) == kinds.count(nir.Output) == 1
+
+
+def test_parts_run_in_lava(lava):
+    network, inputs = branched(), whole_numbers(0, 4, 3, 1, 2, 2, low=-3, high=8)
+    layers, trace = Layers(network), hardware.interpret(network, inputs)
+    for chosen in (["last"], ["second", "last"]):
+        part = subgraph(layers, chosen)
+        found = hardware.lava.simulate(part.graph, part.inputs({**trace, "input": inputs}))
+        for name in chosen:
+            np.testing.assert_array_equal(found[name], trace[name])
