@@ -69,7 +69,7 @@ class Schedule:
 def schedule(graph: FlatGraph) -> Schedule:
     """Give every population its depth and every connection its delay.
 
-    Raises GraphError for a delay over 62 steps, and for AvgPool2d, which has no whole-numbered synapse.
+    A delay over 62 steps is shared with relays. Raises GraphError for AvgPool2d, which has no whole-numbered synapse.
     """
     return _Scheduler(graph).run()
 
@@ -109,11 +109,10 @@ class _Scheduler:
         depth = 1 + max(self.plan.populations[source].depth for source, _ in arrivals)
         connections = []
         for source, synapse in arrivals:
-            delay = depth - self.plan.populations[source].depth - 1
-            if synapse and delay:
-                source, delay = self._held_back(source, depth - 1), 0
-            self._check_delay(source, name, delay)
-            connections.append(Connection(source, name, synapse, delay))
+            if synapse and self._wait(source, depth):
+                source = self._held_back(source, depth - 1)
+            source = self._within_reach(source, depth)
+            connections.append(Connection(source, name, synapse, self._wait(source, depth)))
         internal = name in self.graph.internal
         self.plan.populations[name] = Population(name, kind, shape, depth, internal)
         self.plan.connections += connections
@@ -138,18 +137,22 @@ class _Scheduler:
         largest = max(known, key=len)
         return [self.sums[largest], *(term for term in terms if term not in largest)]
 
+    def _wait(self, source: str, depth: int) -> int:
+        """How long `source` must be delayed for a target of this depth."""
+        return depth - self.plan.populations[source].depth - 1
+
     def _held_back(self, source: str, depth: int) -> str:
         """A relay that repeats `source` at a later depth."""
         name = f"{source}.delayed.{depth}"
         if name not in self.plan.populations:
-            population = self.plan.populations[source]
-            self.plan.populations[name] = Population(name, "relay", population.shape, depth)
-            delay = depth - population.depth - 1
-            self._check_delay(source, name, delay)
-            self.plan.connections.append(Connection(source, name, None, delay))
+            source = self._within_reach(source, depth)
+            shape = self.plan.populations[source].shape
+            self.plan.populations[name] = Population(name, "relay", shape, depth)
+            self.plan.connections.append(Connection(source, name, None, self._wait(source, depth)))
         return name
 
-    @staticmethod
-    def _check_delay(source: str, target: str, delay: int) -> None:
-        if delay > DELAY_LIMIT:
-            raise GraphError(f"'{source}' must wait {delay} steps for '{target}'; the limit is {DELAY_LIMIT}")
+    def _within_reach(self, source: str, depth: int) -> str:
+        """`source`, or the last of a chain of relays after it, from where no delay is over the limit."""
+        while self._wait(source, depth) > DELAY_LIMIT:
+            source = self._held_back(source, self.plan.populations[source].depth + 1 + DELAY_LIMIT)
+        return source

@@ -143,9 +143,18 @@ def test_longest_delay():
     assert ("n0", "and", None, 62) in connections(plan_of(long_branch(62)))
 
 
-def test_delay_that_is_too_long(refuses):
-    with refuses(GraphError, "'n0'", "63 steps", "'and'", "62"):
-        plan_of(long_branch(63))
+@pytest.mark.parametrize(
+    ("steps", "relays"), [(63, [("n0.delayed.64", 62, 0)]), (125, [("n0.delayed.64", 62, 62)]), (126, None)]
+)
+def test_a_longer_delay_is_shared_with_relays(steps, relays):
+    plan = plan_of(long_branch(steps))
+    assert max(c.delay for c in plan.connections) == 62
+    for name, before, after in relays or []:
+        assert {("n0", name, None, before), (name, "and", None, after)} <= connections(plan)
+    for c in plan.connections:  # every source arrives when its target is due
+        assert plan.populations[c.source].depth + 1 + c.delay == plan.populations[c.target].depth
+    if relays is None:
+        assert len([name for name in plan.populations if "delayed" in name]) == 2
 
 
 def test_average_pool(refuses):
