@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import math
 import os
 import sys
 import tempfile
@@ -24,7 +25,8 @@ from ..shapes import NEURONS
 from ..trace import SpikeTrace
 from .supervise import run_supervised
 
-MOST_OF_LAVAS_OWN = 200  # processes of the operating system that two cores still serve in reasonable time
+MOST_PROCESSES = 200  # of the operating system, that two cores still serve in reasonable time
+MOST_VALUES = 200_000  # sent from process to process at each time step
 INSTALL = 'Lava is not installed: run  uv pip install -e ".[lava]"  (or make demo) in the project\'s clone'
 
 
@@ -45,7 +47,7 @@ def simulate(
     floating-point models, for graphs of any numbers (sections = 0).
     sections: in how many Lava processes of our own the network runs; 0: each population and synapse is one of Lava's
     own processes, run by Lava's bit-accurate models but for Conv, which is a matrix product. Unless given, 0 for up
-    to 200 such processes, else as many as there are cores.
+    to 200 such processes that send up to 200,000 values a step, else as many as there are cores.
     stock_models: sections = 0, and Conv is Lava's own model too. fused: marked nested graphs run as the one operation
     they compute, in a process of ours; without it, gate by gate. progress: called with (steps done, steps in all).
     into: where the trace goes, as in hardware.interpret.
@@ -119,8 +121,9 @@ def _check_neurons(graph: FlatGraph) -> None:
 
 
 def default_sections(plan: Schedule) -> int:
-    """0, for Lava's own processes, where they are few; else a section for each core."""
-    return 0 if process_count(plan) <= MOST_OF_LAVAS_OWN else os.cpu_count() or 1
+    """0, for Lava's own processes, where they and their messages are few; else a section for each core."""
+    values = sum(math.prod(population.shape) for population in plan.populations.values())
+    return 0 if process_count(plan) <= MOST_PROCESSES and values <= MOST_VALUES else os.cpu_count() or 1
 
 
 def process_count(plan: Schedule) -> int:

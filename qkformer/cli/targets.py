@@ -18,8 +18,8 @@ Sections = Annotated[
     int | None,
     typer.Option(
         help="0: Lava's own processes, one for each population and synapse. N: the same network stepped by N "
-        "processes of this package inside Lava, which is faster and not independent evidence. Unless given: 0 for up "
-        "to 200 processes, else one for each core.",
+        "processes of this package inside Lava, which is faster and not independent evidence. Unless given: 0 for a "
+        "small network (200 processes, 200,000 values a step), else one for each core.",
         show_default=False,
     ),
 ]

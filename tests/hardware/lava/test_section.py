@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from published import lively_model, small_config
 from random_networks import examples
-from small_graphs import graph
+from small_graphs import chain, graph, threshold
 
 import hardware
 from export import quantize, reference_trace, to_nir
@@ -103,3 +103,17 @@ def test_in_lavas_own_processes_gate_by_gate(lava):
         found = hardware.lava.simulate(whole, inputs, stock_models=True, fused=False)
         assert hardware.compare(wanted, found).mismatches == 0
         assert wanted["output"].any()
+
+
+@pytest.mark.parametrize(("neurons", "own"), [(10, True), (66_666, True), (66_667, False)])
+def test_networks_of_few_values_run_in_lavas_own_processes(neurons, own):
+    network = chain((1, neurons, 1), threshold((1, neurons, 1)))  # input, gate and output send as many
+    plan = hardware.schedule(hardware.flatten(network))
+    assert (hardware.lava.default_sections(plan) == 0) == own
+
+
+def test_networks_of_many_processes_run_in_sections():
+    gates = [threshold((1, 1, 1)) for _ in range(100)]
+    plan = hardware.schedule(hardware.flatten(chain((1, 1, 1), *gates)))
+    assert hardware.lava.process_count(plan) > 200
+    assert hardware.lava.default_sections(plan) >= 1
