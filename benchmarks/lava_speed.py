@@ -25,6 +25,7 @@ from pathlib import Path
 import nir
 import numpy as np
 import torch
+from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
@@ -146,14 +147,16 @@ def main() -> None:
         compared += record.size
 
     busiest = parts[parts.sum(1).argmax()]
-    table = Table(title=f"{options.config}: milliseconds per time step, {len(plan.populations)} populations")
+    table = Table(
+        title=f"{options.config}: milliseconds per time step, {len(plan.populations)} populations", box=SIMPLE
+    )
     for column in ("what", "ms / step", "against matrices", "against stock"):
         table.add_column(column, justify="left" if column == "what" else "right")
     for name, seconds in (("matrices", bare), (f"{options.sections} sections", ours), ("stock Lava", stock)):
         table.add_row(name, f"{seconds * 1e3:,.1f}", f"{seconds / bare:,.2f}", f"{stock / seconds:,.0f} times faster")
     names = ("neurons", "messages", "synapses")
     for name, seconds in zip((*names, "waiting"), (*busiest, ours - busiest.sum()), strict=True):
-        table.add_row(f"  {name} of the busiest section", f"{seconds * 1e3:,.1f}", "", "")
+        table.add_row(f"  of which {name}", f"{seconds * 1e3:,.1f}", "", "")
     console = Console()
     console.print(table)
     image = ours * inputs.shape[0]
