@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import multiprocessing
 from functools import partial
 from importlib import import_module
 from operator import methodcaller
@@ -23,10 +24,13 @@ def prepare_lava() -> None:
     Raises:
         LavaNotInstalled: Lava, or a package it needs, cannot be found.
     """
+    # Lava chooses how processes start while it is imported, and fails where another library has chosen before.
+    choose = partial(multiprocessing.set_start_method, force=True)
     try:
-        _mend_dataclasses()
-        _mend_reshaped_ports()
-        _mend_convolution()
+        with mock.patch.object(multiprocessing, "set_start_method", choose):
+            _mend_dataclasses()
+            _mend_reshaped_ports()
+            _mend_convolution()
     except ModuleNotFoundError as error:
         raise LavaNotInstalled(
             'Lava is not installed: run  uv pip install -e ".[lava]"  (or make demo) in the project\'s clone'
