@@ -33,9 +33,9 @@ class Fused(ABC):
     def bounds(self, low: float, high: float) -> tuple[float, float]:
         """Least and largest output for inputs within low .. high."""
 
+    @abstractmethod
     def at_rest(self, constant: np.ndarray) -> np.ndarray:
         """What a constant input [*input_shape] (a bias) adds to the output whatever else arrives."""
-        raise NotImplementedError
 
     @staticmethod
     def from_metadata(name: str, graph: nir.NIRGraph) -> Fused:
