@@ -115,30 +115,47 @@ class Layered(nn.Module):
         """All layers in order of execution."""
         return tuple(self.layer(name) for name in self._paths)
 
+    def current(self, name: str, x: Tensor) -> Tensor:
+        """bn(conv(x)), max-pooled if currents are: [T, B, C, H, W] -> what drives the neuron, [T, B, C', H', W']."""
+        layer = self.layer(name)
+        current = _normalized(layer.bn, _convolved(layer.conv, x.flatten(0, 1)))
+        if layer.pool is not None and not layer.pool_after_lif:
+            current = layer.pool(current)
+        return current.unflatten(0, x.shape[:2])
+
     def run(self, name: str, x: Tensor) -> Tensor:
         """One layer: [T, B, C, H, W] -> spikes, or currents if no neuron comes last, [T, B, C', H', W'].
 
         conv -> bn -> [max-pool of currents] -> neuron -> [max-pool of spikes], the neuron where `layer` says.
+        Where BatchNorm and neuron are one kernel (`Neuron.fuses`), the BatchNorm's numbers are used, not its module.
         """
         layer = self.layer(name)
         if layer.lif_first:
             x = layer.lif(x)
-        current = _normalized(layer, x.flatten(0, 1))
-        if layer.pool is not None and not layer.pool_after_lif:
-            current = layer.pool(current)
-        out = current.unflatten(0, x.shape[:2])
-        if layer.lif is not None and not layer.lif_first:
-            out = layer.lif(out)
+        if _fuses(layer, x):
+            out = layer.lif(_convolved(layer.conv, x.flatten(0, 1)).unflatten(0, x.shape[:2]), layer.bn)
+        else:
+            out = self.current(name, x)
+            if layer.lif is not None and not layer.lif_first:
+                out = layer.lif(out)
         return layer.pool(out) if layer.pool_after_lif else out
 
 
-def _normalized(layer: Layer, x: Tensor) -> Tensor:
-    """BatchNorm of the convolution, [N, C, H, W] -> [N, C', H', W'], whichever rank the convolution works in."""
-    if isinstance(layer.conv, nn.Conv2d):
-        return layer.bn(layer.conv(x))
+def _fuses(layer: Layer, x: Tensor) -> bool:
+    """Whether the BatchNorm is left to the neuron right behind it."""
+    neighbours = not layer.lif_first and (layer.pool is None or layer.pool_after_lif)
+    return neighbours and isinstance(layer.lif, Neuron) and layer.lif.fuses(layer.bn, x)
+
+
+def _convolved(conv: nn.Module, x: Tensor) -> Tensor:
+    """The convolution, [N, C, H, W] -> [N, C', H', W'], whichever rank it works in."""
+    if isinstance(conv, nn.Conv2d):
+        return conv(x)
     tokens = x.flatten(2)
-    if isinstance(layer.conv, nn.Linear):
-        tokens = layer.conv(tokens.transpose(1, 2)).transpose(1, 2)
-    else:
-        tokens = layer.conv(tokens)
-    return layer.bn(tokens).unflatten(2, x.shape[2:])
+    tokens = conv(tokens.transpose(1, 2)).transpose(1, 2) if isinstance(conv, nn.Linear) else conv(tokens)
+    return tokens.unflatten(2, x.shape[2:])
+
+
+def _normalized(bn: nn.Module, x: Tensor) -> Tensor:
+    """BatchNorm of [N, C, H, W], whichever rank it works in."""
+    return bn(x.flatten(2)).unflatten(2, x.shape[2:]) if isinstance(bn, nn.BatchNorm1d) else bn(x)

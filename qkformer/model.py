@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from .block import LAYER_NORM_EPSILON, TransformerBlock
 from .config import Config
 from .configs import get_config
+from .kernels import set_backend
 from .patch_embed import PatchEmbed
 
 HEAD_STD = 0.02
@@ -107,17 +108,21 @@ class Spikformer(SpikingTransformer):
 FAMILIES: dict[str, type[SpikingTransformer]] = {"qkformer": QKFormer, "spikformer": Spikformer}
 
 
-def create_model(config: str | Config, **overrides: Any) -> SpikingTransformer:
+def create_model(config: str | Config, *, backend: str = "auto", **overrides: Any) -> SpikingTransformer:
     """A model with fresh weights, in training mode as PyTorch's are.
 
     Args:
         config: a name of `config_names()` or a `Config`.
+        backend: who computes the neurons, `auto`, `torch` or `triton`, see `kernels.resolve_backend`.
         overrides: fields of `Config` to change, as in `create_model("qkformer-cifar10", batch_leak=True)`.
 
     Raises:
         ConfigError: an unknown name or field, or a value that does not fit.
+        KernelError: no such backend.
     """
     if isinstance(config, str):
         config = get_config(config)
     config = config.replace(**overrides)
-    return FAMILIES[config.family](config)
+    model = FAMILIES[config.family](config)
+    set_backend(model, backend)
+    return model

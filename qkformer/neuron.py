@@ -1,11 +1,17 @@
-"""Spiking neurons over [T, B, ...], and the surrogate gradient that trains them."""
+"""Spiking neurons over [T, B, ...]."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
 
-SURROGATE_ALPHA = 4.0  # spikingjelly's default, with which every published model was trained
+from .kernels.backend import KernelError, check_backend, resolve_backend
+from .kernels.batchnorm_lif import batchnorm_lif
+from .kernels.batchnorm_lif_reference import scale_and_shift
+from .kernels.lif import lif
+from .kernels.lif_reference import charge, multi_step
+
+BatchNorm = nn.modules.batchnorm._BatchNorm  # of any rank
 
 
 class Population(nn.Module):
@@ -15,66 +21,60 @@ class Population(nn.Module):
     """
 
 
-class _Spike(torch.autograd.Function):
-    """Forward: 1 where x >= 0. Backward: the slope of sigmoid(alpha x)."""
-
-    @staticmethod
-    def forward(ctx, x: Tensor) -> Tensor:
-        ctx.save_for_backward(x)
-        return (x >= 0).to(x)
-
-    @staticmethod
-    def backward(ctx, gradient: Tensor) -> Tensor:
-        (x,) = ctx.saved_tensors
-        sigmoid = torch.sigmoid(SURROGATE_ALPHA * x)
-        return gradient * SURROGATE_ALPHA * sigmoid * (1 - sigmoid)
-
-
-def spike(x: Tensor) -> Tensor:
-    """1 where x >= 0, else 0; its gradient is that of sigmoid(4 x)."""
-    return _Spike.apply(x)
-
-
 class Neuron(Population):
     """The cycle of all neurons: charge, fire, reset. Each element has a membrane v, at 0 before the first step.
 
     For each t:  v <- charge(v, x[t]);  spike iff v >= v_threshold;  v <- 0 on a spike.
-    The reset is not differentiated (`detach_reset` in spikingjelly).
+    The gradient of a spike is that of sigmoid(4 (v - v_threshold)); the reset is not differentiated.
 
     With `batch_leak` the T time steps of the B samples are run as one sequence of T * B steps, so charge passes
     from each sample to the next. That is an error of the published QKFormer, kept to reproduce its figures.
+
+    `backend` is who computes: `auto`, `torch` or `triton`, see `kernels.resolve_backend`. No spike depends on it.
     """
 
-    def __init__(self, v_threshold: float = 1.0, batch_leak: bool = False):
+    tau: float | None  # the time constant of the leak in time steps; None: no leak
+
+    def __init__(self, v_threshold: float = 1.0, batch_leak: bool = False, backend: str = "auto"):
         super().__init__()
+        check_backend(backend)
         self.v_threshold = v_threshold
         self.batch_leak = batch_leak
+        self.backend = backend
 
     @property
     def decay(self) -> float:
-        """The share of v that is left after one step without input."""
-        raise NotImplementedError
+        """The share of v that is left after one step without input: 1 - 1 / tau, or 1."""
+        return 1.0 if self.tau is None else 1.0 - self.input_gain
 
     @property
     def input_gain(self) -> float:
-        """The share of the input current that reaches v."""
-        raise NotImplementedError
+        """The share of the input current that reaches v: 1 / tau, or 1."""
+        return 1.0 if self.tau is None else 1.0 / self.tau
 
-    def charge(self, v: Tensor, x: Tensor) -> Tensor:
-        """The membrane after one step of input x, before any spike."""
-        raise NotImplementedError
+    def forward(self, x: Tensor, norm: BatchNorm | None = None) -> Tensor:
+        """Currents [T, B, ...] -> spikes [T, B, ...], each 0 or 1.
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Currents [T, B, ...] -> spikes [T, B, ...], each 0 or 1."""
-        steps = x.flatten(0, 1) if self.batch_leak else x
-        v = torch.zeros_like(steps[0])
-        spikes = []
-        for current in steps:
-            v = self.charge(v, current)
-            fired = spike(v - self.v_threshold)
-            v = v.masked_fill(fired.detach().bool(), 0.0)
-            spikes.append(fired)
-        return torch.stack(spikes).reshape(x.shape)
+        Args:
+            x: the currents, or where `fuses(norm, x)` the outputs [T, B, C, ...] of a convolution.
+            norm: the BatchNorm that makes currents of these.
+        """
+        steps = x.flatten(0, 1).unsqueeze(1) if self.batch_leak else x
+        spikes = self.run(steps) if norm is None else self.run_normalized(steps, norm)
+        return spikes.reshape(x.shape)
+
+    def run(self, x: Tensor) -> Tensor:
+        """Currents [T, ...] -> spikes [T, ...]."""
+        return lif(x, self.tau, self.v_threshold, backend=self.backend)
+
+    def fuses(self, norm: nn.Module, x: Tensor) -> bool:
+        """Whether BatchNorm and neuron are one kernel: in evaluation mode, without gradients, by Triton."""
+        evaluates = isinstance(norm, BatchNorm) and not norm.training and not torch.is_grad_enabled()
+        return evaluates and resolve_backend(self.backend, x) == "triton"
+
+    def run_normalized(self, x: Tensor, norm: BatchNorm) -> Tensor:
+        """Outputs of a convolution [T, B, C, ...] -> spikes [T, B, C, ...]."""
+        return batchnorm_lif(x, *scale_and_shift(norm), self.tau, self.v_threshold, self.backend)
 
     def extra_repr(self) -> str:
         """The constants, for `print(model)`."""
@@ -88,23 +88,9 @@ class LIF(Neuron):
     Source: MultiStepLIFNode of spikingjelly 0.0.0.0.12 with decay_input, v_reset = 0 and detach_reset.
     """
 
-    def __init__(self, tau: float = 2.0, v_threshold: float = 1.0, batch_leak: bool = False):
-        super().__init__(v_threshold, batch_leak)
+    def __init__(self, tau: float = 2.0, v_threshold: float = 1.0, batch_leak: bool = False, backend: str = "auto"):
+        super().__init__(v_threshold, batch_leak, backend)
         self.tau = tau
-
-    @property
-    def decay(self) -> float:
-        """1 - 1 / tau."""
-        return 1.0 - 1.0 / self.tau
-
-    @property
-    def input_gain(self) -> float:
-        """1 / tau."""
-        return 1.0 / self.tau
-
-    def charge(self, v: Tensor, x: Tensor) -> Tensor:
-        """The membrane v + (x - v) / tau."""
-        return v + (x - v) / self.tau
 
 
 class IF(Neuron):
@@ -113,29 +99,19 @@ class IF(Neuron):
     Source: MultiStepIFNode of spikingjelly 0.0.0.0.12.
     """
 
-    @property
-    def decay(self) -> float:
-        """1: nothing leaks."""
-        return 1.0
-
-    @property
-    def input_gain(self) -> float:
-        """1: all of the current arrives."""
-        return 1.0
-
-    def charge(self, v: Tensor, x: Tensor) -> Tensor:
-        """The membrane v + x."""
-        return v + x
+    tau = None
 
 
 class PLIF(Neuron):
     """A LIF that learns its leak: v <- v + (x - v) * sigmoid(w), so 1 / tau = sigmoid(w). One w per population.
 
+    It has no kernel: PyTorch computes it, and the backend "triton" is refused with a KernelError.
+
     Source: MultiStepParametricLIFNode of spikingjelly 0.0.0.0.12; Fang et al., ICCV 2021, arXiv:2007.05785.
     """
 
-    def __init__(self, tau: float = 2.0, v_threshold: float = 1.0, batch_leak: bool = False):
-        super().__init__(v_threshold, batch_leak)
+    def __init__(self, tau: float = 2.0, v_threshold: float = 1.0, batch_leak: bool = False, backend: str = "auto"):
+        super().__init__(v_threshold, batch_leak, backend)
         self.w = nn.Parameter(-torch.log(torch.tensor(tau - 1.0)))
 
     @property
@@ -144,18 +120,19 @@ class PLIF(Neuron):
         return 1.0 / self.input_gain
 
     @property
-    def decay(self) -> float:
-        """1 - sigmoid(w)."""
-        return 1.0 - self.input_gain
-
-    @property
     def input_gain(self) -> float:
         """sigmoid(w)."""
         return torch.sigmoid(self.w).item()
 
-    def charge(self, v: Tensor, x: Tensor) -> Tensor:
-        """The membrane v + (x - v) * sigmoid(w)."""
-        return v + (x - v) * torch.sigmoid(self.w)
+    def run(self, x: Tensor) -> Tensor:
+        """Currents [T, ...] -> spikes [T, ...]."""
+        if self.backend == "triton":
+            raise KernelError('PLIF has no Triton kernel: choose backend "torch" or "auto"')
+        return multi_step(x, lambda v, x: charge(v, x, torch.sigmoid(self.w)), self.v_threshold)
+
+    def fuses(self, norm: nn.Module, x: Tensor) -> bool:
+        """Never."""
+        return False
 
 
 def create_neuron(kind: str, tau: float, v_threshold: float, batch_leak: bool = False) -> Neuron:

@@ -10,6 +10,14 @@ from .lif_reference import SURROGATE_ALPHA, lif_reference
 from .memory import in_steps
 
 
+def check_currents(x: Tensor, tau: float | None) -> None:
+    """Raise KernelError unless there are time steps, and tau is None or at least 1."""
+    if x.ndim == 0 or x.shape[0] == 0:
+        raise KernelError(f"currents are [T, ...] with T >= 1; got {list(x.shape)}")
+    if tau is not None and not tau >= 1:
+        raise KernelError(f"tau is {tau}; it must be at least 1 time step")
+
+
 def lif(
     x: Tensor,
     tau: float | None = 2.0,
@@ -35,10 +43,7 @@ def lif(
 
     Source: MultiStepLIFNode and MultiStepIFNode of spikingjelly 0.0.0.0.12 with decay_input, v_reset = 0, detach_reset.
     """
-    if x.ndim == 0 or x.shape[0] == 0:
-        raise KernelError(f"currents are [T, ...] with T >= 1; got {list(x.shape)}")
-    if tau is not None and not tau >= 1:
-        raise KernelError(f"tau is {tau}; it must be at least 1 time step")
+    check_currents(x, tau)
     if resolve_backend(backend, x) == "torch":
         return lif_reference(x, tau, v_threshold, alpha)
     return lif_forward(x, tau, v_threshold, alpha)

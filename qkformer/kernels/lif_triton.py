@@ -17,6 +17,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from .lif_reference import gain_of
 from .memory import laid_out_as
 from .steps import LAUNCH, as_spikes, charge, fire, reset, step_backward, tl, triton
 
@@ -100,22 +101,27 @@ def backward_kernel(
 
 
 def _sizes(x: Tensor, tau: float | None) -> tuple[tuple[int, int, int], float, dict[str, object]]:
-    """(T, N, chunks), gain, and the constants that both kernels share."""
+    """(T, N, chunks), gain, and the constants that all kernels share."""
     T, steps = x.shape[0], min(x.shape[0], CHUNK)
     constants = {"LEAKY": tau is not None, "STEPS": steps, "WHOLE": T % steps == 0, "num_warps": WARPS, **LAUNCH}
-    return (T, x.numel() // T, -(-T // steps)), 1.0 if tau is None else 1.0 / tau, constants
+    return (T, x.numel() // T, -(-T // steps)), gain_of(tau) or 1.0, constants
 
 
-def forward(x: Tensor, tau: float | None, v_threshold: float) -> Tensor:
-    """The spikes of currents [T, ...] that lie `in_steps`."""
+def launch_forward(kernel, x: Tensor, further: tuple, tau: float | None, v_threshold: float) -> Tensor:
+    """The spikes of currents [T, ...] that lie `in_steps`, by a kernel that takes `further` arguments after both."""
     spikes = torch.empty_like(x)
     if x.numel():
         sizes, gain, constants = _sizes(x, tau)
         block = 32 * WARPS * VECTOR_BYTES // x.element_size()
         with torch.cuda.device_of(x):
             grid = (triton.cdiv(sizes[1], block),)
-            forward_kernel[grid](x, spikes, *sizes, gain, v_threshold, BLOCK=block, **constants)
+            kernel[grid](x, spikes, *further, *sizes, gain, v_threshold, BLOCK=block, **constants)
     return spikes
+
+
+def forward(x: Tensor, tau: float | None, v_threshold: float) -> Tensor:
+    """The spikes of currents [T, ...] that lie `in_steps`."""
+    return launch_forward(forward_kernel, x, (), tau, v_threshold)
 
 
 def backward(grad: Tensor, x: Tensor, tau: float | None, v_threshold: float, alpha: float) -> Tensor:
