@@ -4,100 +4,102 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from PIL.Image import Image
 
 INSTALL = 'data sets of pictures are read by datasets: pip install "qkformer[train]"'
 TEST_SPLITS = ("test", "validation", "valid", "val")  # the first that is there, with labels
+SECRET = (None, -1)  # labels that are not given away, as those of ImageNet's test split
+SAMPLED_FILES = 1000  # of which the content is sampled for the fingerprint
+SAMPLES, SAMPLE = 64, 2**12  # parts of a file, bytes of each
 PICTURES = {".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"}
 
 
 class DataError(ValueError):
-    """A data set that cannot be trained on, or that is not there."""
+    """A data set that is not there, or that cannot be trained on."""
 
 
 class ImageSource:
     """The train and test split of a data set, row by row and not yet decoded.
 
+    Local files are read where they are. What comes from the Hub is first copied into the cache of `datasets`, unless
+    it is streamed.
+
     Args:
         source: a local folder (train.parquet and test.parquet, shards of those, or train/CLASS/*.png), or the name
             of a data set of the Hub, with `:config` behind it if it has several.
         label: the column of labels, needed if there are several.
+        streaming: make no copy of what comes from the Hub.
 
     Raises:
         ImportError: `datasets` is not installed.
         DataError: no such data set, no train or test split, no or several columns of pictures or labels.
     """
 
-    def __init__(self, source: str, label: str | None = None):
-        try:
-            import datasets
-        except ImportError as error:
-            raise ImportError(INSTALL) from error
-        self._pictures = datasets.Image(decode=False)
-        self._decoder = datasets.Image()
-        path = Path(source).expanduser()
-        self.is_local = path.is_dir()
-        self.folder = path.resolve()
+    def __init__(self, source: str, label: str | None = None, streaming: bool = False):
+        datasets = _datasets()
+        self._decoder, self._undecoded = datasets.Image(), datasets.Image(decode=False)
+        self.is_local = Path(source).expanduser().is_dir()
+        self.folder = Path(source).expanduser().resolve()
         self.name = self.folder.name if self.is_local else source
         name, _, config = (str(self.folder), "", "") if self.is_local else source.partition(":")
+        self._streams = streaming or self.is_local
         try:
             self._builder = datasets.load_dataset_builder(name, config or None)
-            streams = self._builder.as_streaming_dataset()
-        except (FileNotFoundError, ConnectionError, ValueError, datasets.exceptions.DatasetsError) as error:
-            kind = "no pictures can be read from this folder" if self.is_local else "neither a folder nor on the Hub"
-            raise DataError(f"data {source!r}: {kind}: {error}") from error
-        self._splits = {"train": self._train_split(streams), "test": ""}
-        features = streams[self._splits["train"]].features or {}
+            if self._streams:
+                self._rows = self._builder.as_streaming_dataset()
+            else:
+                self._builder.download_and_prepare()
+                self._rows = self._builder.as_dataset()
+        except (OSError, ValueError, datasets.exceptions.DatasetsError) as error:
+            where = "cannot be read" if self.is_local else "is not a folder, and the Hub does not give it"
+            raise DataError(f"data {source!r} {where}: {error}") from error
+        if "train" not in self._rows:
+            raise DataError(f"data {self.name!r} has no split train; it has {', '.join(map(str, self._rows))}")
+        features = self._rows["train"].features or {}
         self.image = self._column(features, datasets.Image, "pictures (Image)", None)
         self.label = self._column(features, datasets.ClassLabel, "labels (ClassLabel)", label)
         self.class_names: tuple[str, ...] = tuple(features[self.label].names)
-        self._splits["test"] = self._test_split(streams)
-
-    def _train_split(self, streams: dict[str, Any]) -> str:
-        if "train" not in streams:
-            raise DataError(f"data {self.name!r} has no split train; it has {', '.join(streams)}")
-        return "train"
-
-    def _test_split(self, streams: dict[str, Any]) -> str:
-        for split in TEST_SPLITS:
-            if split in streams and self.label in (streams[split].features or {}):
-                first = next(iter(streams[split].select_columns([self.label])), None)
-                if first is not None and first[self.label] not in (None, -1):  # -1: kept secret, as ImageNet's are
-                    return split
-        expected, found = ", ".join(TEST_SPLITS), ", ".join(streams)
-        raise DataError(f"data {self.name!r} has no split to test with: of {expected}, none with labels in {found}")
+        self._splits = {"train": "train", "test": self._test_split()}
 
     def _column(self, features: dict[str, Any], kind: type, meaning: str, chosen: str | None) -> str:
         found = [name for name, feature in features.items() if isinstance(feature, kind)]
-        if chosen is not None:
-            if chosen not in found:
-                raise DataError(f"data {self.name!r} has no column {chosen!r} of {meaning}; it has {found}")
-            return chosen
-        if len(found) != 1:
-            what = "several columns" if found else "no column"
-            raise DataError(f"data {self.name!r} has {what} of {meaning}: {found or list(features)}; name one")
-        return found[0]
+        if chosen is not None and chosen not in found:
+            raise DataError(f"data {self.name!r} has no column {chosen!r} of {meaning}; of these it has {found}")
+        if chosen is None and len(found) != 1:
+            trouble = f"several columns of {meaning}: {found}; choose one" if found else f"no column of {meaning}"
+            raise DataError(f"data {self.name!r} has {trouble} (all its columns: {list(features)})")
+        return chosen or found[0]
 
-    def stream(self, split: str) -> Any:
-        """The rows of `train` or `test` in the order of the files, read once through: no copy is made on disk."""
-        return self._narrow(self._builder.as_streaming_dataset(self._splits[split]))
+    def _test_split(self) -> str:
+        for split in TEST_SPLITS:
+            if split in self._rows and self.label in (self._rows[split].features or {}):
+                first = next(iter(self._rows[split].select_columns([self.label])), None)
+                if first is not None and first[self.label] not in SECRET:
+                    return split
+        tried, found = ", ".join(TEST_SPLITS), ", ".join(map(str, self._rows))
+        raise DataError(f"data {self.name!r} has no split to test on: none of {tried} with labels, only {found}")
+
+    def rows(self, split: str) -> Any:
+        """The rows of `train` or `test`, in the order of the files."""
+        return self._narrow(self._rows[self._splits[split]])
 
     def table(self, split: str) -> Any:
-        """The rows of `train` or `test` by index, from Arrow files that `datasets` keeps in its cache."""
+        """The same by index: local files are copied into the cache of `datasets` as well."""
+        if not self._streams:
+            return self.rows(split)
         self._builder.download_and_prepare()
         return self._narrow(self._builder.as_dataset(self._splits[split]))
 
-    def rows(self, split: str) -> Any:
-        """The rows of `train` or `test`, by the way that needs the least: local files are read, others kept first."""
-        return self.stream(split) if self.is_local else self.table(split)
-
     def _narrow(self, rows: Any) -> Any:
-        return rows.select_columns([self.image, self.label]).cast_column(self.image, self._pictures)
+        return rows.select_columns([self.image, self.label]).cast_column(self.image, self._undecoded)
 
     def size(self, split: str) -> int | None:
-        """The number of rows without reading them, or None if nothing says it."""
+        """The number of rows, or None if it takes reading them to know."""
+        if not self._streams:
+            return len(self._rows[self._splits[split]])
         files = self._files(split)
         if self.is_local and all(file.endswith(".parquet") for file in files):
             import pyarrow.parquet  # comes with datasets
@@ -112,13 +114,22 @@ class ImageSource:
         return sorted(str(file) for file in (self._builder.config.data_files or {}).get(self._splits[split], ()))
 
     def fingerprint(self) -> str:
-        """SHA-256 of the files' names, with sizes if they are local; names on the Hub hold the revision."""
+        """SHA-256 that changes with the data.
+
+        Of local files: all names and sizes, and samples of the content, as reading all of ImageNet takes minutes. Of
+        those on the Hub: names, which hold the revision.
+        """
         digest = hashlib.sha256()
-        for split in self._splits:
-            for file in self._files(split):
-                where = Path(file)
-                entry = (where.relative_to(self.folder), where.stat().st_size) if self.is_local else (file,)
-                digest.update(repr((split, *map(str, entry))).encode())
+        for split, name in self._splits.items():
+            files = self._files(split) if self._streams else [self._rows[name]._fingerprint]
+            if not self.is_local:
+                digest.update(repr((split, files)).encode())
+                continue
+            for number, file in enumerate(map(Path, files)):
+                place, size = file.relative_to(self.folder).as_posix(), file.stat().st_size
+                digest.update(repr((split, place, size)).encode())
+                if number % -(-len(files) // SAMPLED_FILES) == 0:
+                    digest.update(_sample(file, size))
         return digest.hexdigest()
 
     def decode(self, row: dict[str, Any]) -> tuple[Image, int]:
@@ -131,3 +142,22 @@ class ImageSource:
         if label is None or not 0 <= label < len(self.class_names):
             raise DataError(f"data {self.name!r}: a label is {label}; classes are 0 to {len(self.class_names) - 1}")
         return self._decoder.decode_example(row[self.image]), label
+
+
+def _sample(file: Path, size: int) -> bytes:
+    """Parts of a file, evenly spaced, its first and last bytes among them; all of a small one."""
+    step = max(SAMPLE, (size - SAMPLE) // (SAMPLES - 1))
+    with file.open("rb") as content:
+        parts = []
+        for start in [*range(0, size - SAMPLE, step), max(0, size - SAMPLE)]:
+            content.seek(start)
+            parts.append(content.read(SAMPLE))
+    return b"".join(parts)
+
+
+def _datasets() -> ModuleType:
+    try:
+        import datasets
+    except ImportError as error:
+        raise ImportError(INSTALL) from error
+    return datasets
