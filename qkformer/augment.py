@@ -130,7 +130,7 @@ class Augmentation:
             ImportError: RandAugment is on, and kornia not installed.
             ValueError: more images than a share of `batch_size`.
         """
-        draws = Draws(seed_of(*seed), len(images), batch_size, rank, world)
+        draws = Draws(seed_of("augmentation", *seed), len(images), batch_size, rank, world)
         colour = torch.as_tensor(fill, dtype=images.dtype, device=images.device).reshape(-1, 1, 1)
         if self.crop:
             images = random_crop(images, self.crop, draws, colour)
@@ -144,7 +144,9 @@ class Augmentation:
         targets = labels
         if self.mixup or self.cutmix:
             shares = F.one_hot(labels, classes).to(images.dtype)
-            images, targets = mix(images, shares, self.mixup, self.cutmix, np.random.default_rng(seed_of(*seed)))
+            images, targets = mix(
+                images, shares, self.mixup, self.cutmix, np.random.default_rng(seed_of("mixing", *seed))
+            )
         if self.erasing:
             images = random_erasing(images, self.erasing, draws, colour)
         return images, targets

@@ -67,7 +67,7 @@ def order_of(size: int, epoch: Epoch | None) -> Tensor:
     """Indices int64 [size] in the order of an epoch: a permutation by (seed, epoch), or as they are stored."""
     if epoch is None:
         return torch.arange(size)
-    return torch.randperm(size, generator=torch.Generator().manual_seed(seed_of(*epoch)))
+    return torch.randperm(size, generator=torch.Generator().manual_seed(seed_of("order", *epoch)))
 
 
 class Memory:
@@ -117,7 +117,7 @@ class Preparation:
 
     def batch(self, rows: Iterable[dict[str, Any]], positions: range, epoch: Epoch | None) -> Batch:
         """A batch of rows that lie at `positions` of the order."""
-        seeds = [None if epoch is None else seed_of(*epoch, position) for position in positions]
+        seeds = [None if epoch is None else seed_of("crop", *epoch, position) for position in positions]
         images, labels = zip(*map(self.pixels, rows, seeds), strict=True)
         return torch.from_numpy(np.stack(images)), torch.tensor(labels)
 
@@ -165,7 +165,7 @@ class Stream:
 
     def batches(self, share: Share, epoch: Epoch | None, workers: int) -> Iterator[Batch]:
         """The share of this process, in the order of an epoch or, without one, as stored."""
-        rows = self.rows if epoch is None else _shuffled(self.rows, random.Random(seed_of(*epoch)))
+        rows = self.rows if epoch is None else _shuffled(self.rows, random.Random(seed_of("order", *epoch)))
         return _ahead(lambda work: self.prepare.batch(*work, epoch), self._shares(rows, share), workers)
 
     def _shares(self, rows: Iterable[Any], share: Share) -> Iterator[tuple[list[Any], range]]:
