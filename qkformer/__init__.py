@@ -4,11 +4,15 @@ from .checkpoint import CheckpointInfo, inspect_checkpoint, load_checkpoint, rea
 from .config import Config, ConfigError
 from .configs import config_names, get_config
 from .data import load_data, load_digits
+from .evaluate import evaluate
 from .model import QKFormer, Spikformer, SpikingTransformer, create_model
 from .neuron import IF, LIF, PLIF, Neuron, Population
+from .recipe import Recipe
+from .recipes import recipe_for
 from .record import record_spikes
 from .state_dict import CheckpointError
-from .train import Epoch, Recipe, evaluate, train
+from .train import train
+from .training_run import Epoch
 
 __all__ = [
     "IF",
@@ -34,6 +38,7 @@ __all__ = [
     "load_data",
     "load_digits",
     "read_metadata",
+    "recipe_for",
     "record_spikes",
     "save_checkpoint",
     "train",

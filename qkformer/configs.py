@@ -30,6 +30,14 @@ def _digits() -> Config:
     return Config("qkformer-digits", stages, num_classes=10, image_size=8, in_channels=1, pooling="spike")
 
 
+def _deployable(name: str, widths: tuple[int, ...], last_pool: str | None, image_size: int, channels: int) -> Config:
+    """As `_digits`, for larger images: pooled early, because two CPU cores shall train it."""
+    first = PatchEmbedConfig(_layers(("proj", widths[0], "proj_maxpool"), ("proj1", widths[1], "proj1_maxpool")))
+    second = PatchEmbedConfig(_layers(("proj3", widths[2]), ("proj4", widths[3], last_pool)))
+    stages = (_stage(replace(first, shortcut_from=0), "token", 1, 8, 2), _stage(second, "channel", 1, 8, 2))
+    return Config(name, stages, num_classes=10, image_size=image_size, in_channels=channels, pooling="spike")
+
+
 def _qkformer_cifar(num_classes: int) -> Config:
     """Source: cifar10/model.py of zhouchenlin2096/QKFormer, whose 8 heads hold whatever its arguments say."""
     dim = 384
@@ -151,6 +159,8 @@ def _all() -> dict[str, Config]:
     cifar100, cifar10_dvs = _qkformer_cifar(100), _qkformer_events("qkformer-cifar10-dvs", 10, 1)
     configs = [
         _digits(),
+        _deployable("qkformer-fashion-mnist", (32, 64, 128, 192), None, 28, 1),
+        _deployable("qkformer-cifar10-deployable", (64, 128, 256, 256), "proj4_maxpool", 32, 3),
         _qkformer_cifar(10),
         cifar100,
         cifar10_dvs,

@@ -118,10 +118,12 @@ class Layered(nn.Module):
     def current(self, name: str, x: Tensor) -> Tensor:
         """bn(conv(x)), max-pooled if currents are: [T, B, C, H, W] -> what drives the neuron, [T, B, C', H', W']."""
         layer = self.layer(name)
-        current = _normalized(layer.bn, _convolved(layer.conv, x.flatten(0, 1)))
+        shown = x[:1] if x.stride(0) == 0 else x  # an image that is shown T times is convolved once
+        current = _normalized(layer.bn, _convolved(layer.conv, shown.flatten(0, 1)))
         if layer.pool is not None and not layer.pool_after_lif:
             current = layer.pool(current)
-        return current.unflatten(0, x.shape[:2])
+        current = current.unflatten(0, shown.shape[:2])
+        return current.expand(len(x), *current.shape[1:])
 
     def run(self, name: str, x: Tensor) -> Tensor:
         """One layer: [T, B, C, H, W] -> spikes, or currents if no neuron comes last, [T, B, C', H', W'].

@@ -1,65 +1,39 @@
-"""Training: seeded, resumable, and on one machine the same every time."""
+"""Training: seeded, resumable at any step, on one process or many, and on one machine the same every time."""
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
+import importlib.util
+import json
+import signal
+import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
-import torch.nn.functional as F
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-from torch import Tensor
 
 from hardware.files import write_atomically
 
-from .augment import random_affine
-from .checkpoint import save_checkpoint
+from .checkpoint import find_checkpoint, load_checkpoint, save_checkpoint
 from .config import Config
 from .configs import get_config
-from .data import load_data
-from .model import SpikingTransformer, create_model
-from .state_dict import CheckpointError, read_pickle
+from .image_data import open_images
+from .kernels.backend import describe_backend, set_backend
+from .recipe import Recipe
+from .training_progress import training_progress
+from .training_run import Epoch, Run, Wrap
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
 
 STATE_SUFFIX = ".state"
-EVALUATION_BATCH = 256
-WARM_UP = 0.1  # of all steps; the rest is a cosine
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """Every number that decides the outcome of a training run.
-
-    `threads` is one of them: it decides the order of sums on a CPU, hence their last digits, hence in time all others.
-    """
-
-    epochs: int = 40
-    batch_size: int = 64
-    learning_rate: float = 5e-3
-    weight_decay: float = 0.05
-    label_smoothing: float = 0.1
-    seed: int = 0
-    threads: int = 2
-
-    def __post_init__(self):
-        for entry in fields(self):
-            value, least = getattr(self, entry.name), 1 if entry.name in ("epochs", "batch_size", "threads") else 0
-            if value < least:
-                raise ValueError(f"{entry.name} is {value}; it must be at least {least}")
-
-
-@dataclass(frozen=True)
-class Epoch:
-    """What one epoch of training came to. `accuracy` is on the held-out images; `seconds` is the run so far."""
-
-    epoch: int
-    epochs: int
-    loss: float
-    accuracy: float
-    seconds: float
+LOG_SUFFIX = ".log.jsonl"
+SAVE_EVERY = 300.0  # seconds
+GO_ON, SAVE, STOP = range(3)  # what a process may wish after a step; the strongest wish of all processes is done
 
 
 def train(
@@ -69,149 +43,194 @@ def train(
     data: str = "digits",
     recipe: Recipe | None = None,
     resume: bool = False,
+    initial: str | Path | None = None,
+    wrap: Wrap | None = None,
+    backend: str = "auto",
+    streaming: bool = False,
+    workers: int = 0,
+    tensorboard: str | Path | None = None,
     command: str | None = None,
     on_epoch: Callable[[Epoch], None] | None = None,
     show_progress: bool = True,
+    save_every: float = SAVE_EVERY,
 ) -> Epoch:
     """Train a model and write its checkpoint; returns the last epoch's figures.
 
-    AdamW under a cosine schedule, label smoothing, light affine augmentation. After each epoch the checkpoint at
-    `output` is replaced, and beside it `output` + `.state`, from which `resume=True` goes on to the same weights
-    as an uninterrupted run. An interruption (Ctrl-C) loses the epoch under way, no more. The last epoch is
-    kept, not the best: the held-out images choose nothing.
+    AdamW under a warm-up and a cosine, as the recipe says. After each epoch the checkpoint at `output` is replaced,
+    and beside it `output` + `.log.jsonl`, one line an epoch. Beside it `output` + `.state` is replaced after each
+    epoch, every `save_every` seconds and on Ctrl-C (SIGINT) or SIGTERM; from it `resume=True` goes on to the same
+    weights as an uninterrupted run, also after a kill. The last epoch is kept, not the best: the held-out images
+    choose nothing.
+
+    Under `accelerate launch` every process calls this function; a batch is shared among them, and BatchNorm's
+    statistics are those of the whole batch.
 
     Args:
         config: a configuration, or its name.
         output: the checkpoint to write.
-        data: the name of a data set.
+        data: `digits`, a local folder or a Hub name (`open_images`).
         recipe: the numbers of the run.
         resume: go on from the state of an interrupted run of the same configuration, data and recipe.
+        initial: a checkpoint to start from, of the same weights; its time steps may differ.
+        wrap: what is trained in place of the bare model, as `export.QuantizationAware`; it shares its weights.
+        backend: what the neurons run on: `auto`, `torch` or `triton`.
+        streaming: read the data as it comes, never all of it.
+        workers: processes that decode images, where these are not kept in memory.
+        tensorboard: a folder for TensorBoard's files.
         command: what was typed, for the checkpoint's metadata; the call of this function if not given.
         on_epoch: called after every epoch, when its checkpoint is on disk.
-        show_progress: draw a progress bar.
+        show_progress: draw a progress bar (on the main process).
+        save_every: seconds between states.
 
     Raises:
         ConfigError: no such configuration.
-        ValueError: no such data set.
+        ValueError: no such data set, or one that does not fit the configuration or the recipe.
         CheckpointError: nothing to resume from, or the state of another configuration, data set or recipe.
+        TrainingError: the loss is no longer finite.
+        KeyboardInterrupt: Ctrl-C or SIGTERM, when the state is saved.
     """
     config = get_config(config) if isinstance(config, str) else config
     recipe = recipe or Recipe()
+    if wrap is not None and recipe.precision != "fp32":
+        raise ValueError(f"precision is {recipe.precision}; a wrapped model's integers need fp32")
+    if config.events:
+        raise ValueError(f"{config.name} takes event frames; training reads images only")
     command = command or f"qkformer.train({config.name!r}, data={data!r}, recipe={recipe}, output=...)"
-    images, labels = load_data(data, "train")
-    held_out = load_data(data, "test")
-    run = _Run(config, data, recipe, steps=-(-len(images) // recipe.batch_size) * recipe.epochs)
-    state_path = Path(f"{output}{STATE_SUFFIX}")
-    if resume:
-        run.load(state_path)
-
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.fields[note]}"),
-        TimeRemainingColumn(),
+    accelerator = _accelerator(recipe, config, tensorboard)
+    shown = show_progress and accelerator.is_main_process
+    images = open_images(
+        data, channels=config.in_channels, image_size=config.image_size, streaming=streaming, show_progress=shown
     )
-    with _threads(recipe.threads), Progress(*columns, disable=not show_progress) as progress:
-        task = progress.add_task(config.name, total=recipe.epochs, completed=run.epoch, note="")
-        while run.epoch < recipe.epochs:
-            epoch = run.train_epoch(images, labels, held_out)
-            run.save(state_path)
-            save_checkpoint(run.model, output, command=command, data=data, recipe=asdict(recipe), **asdict(epoch))
-            progress.update(task, advance=1, note=f"loss {epoch.loss:.3f}, held-out accuracy {epoch.accuracy:.2%}")
-            if on_epoch:
-                on_epoch(epoch)
-    return run.last
-
-
-@torch.no_grad()
-def evaluate(model: torch.nn.Module, images: Tensor, labels: Tensor) -> float:
-    """The share of images [N, ...] whose largest logit is their label [N]; the model is left in its mode."""
-    was_training = model.training
-    model.eval()
-    batches = zip(images.split(EVALUATION_BATCH), labels.split(EVALUATION_BATCH), strict=True)
-    correct = sum((model(batch).argmax(1) == answers).sum().item() for batch, answers in batches)
-    model.train(was_training)
-    return correct / len(labels)
-
-
-class _Run:
-    """All that changes while training: what `.state` holds."""
-
-    def __init__(self, config: Config, data: str, recipe: Recipe, steps: int):
-        self.recipe = recipe
-        self.task = {"config": config.to_dict(), "data": data, "recipe": asdict(recipe)}
-        self.model = _seeded_model(config, recipe.seed)
-        self.optimizer = _optimizer(self.model, recipe)
-        self.schedule = torch.optim.lr_scheduler.OneCycleLR(
-            self.optimizer, recipe.learning_rate, total_steps=steps, pct_start=WARM_UP, cycle_momentum=False
+    if images.classes != config.num_classes:
+        raise ValueError(f"{data} has {images.classes} classes; {config.name} has {config.num_classes}")
+    task = {
+        "config": config.to_dict(),
+        "data": images.identity(),
+        "recipe": recipe.to_dict(),
+        "initial": None if initial is None else _identity(initial),
+        "wrap": None if wrap is None else wrap.__name__,
+    }
+    if accelerator.num_processes * recipe.accumulation > recipe.batch_size:
+        raise ValueError(
+            f"batch_size is {recipe.batch_size}; {accelerator.num_processes} processes with accumulation "
+            f"{recipe.accumulation} need at least {accelerator.num_processes * recipe.accumulation}"
         )
-        self.generator = torch.Generator().manual_seed(recipe.seed)
-        self.epoch = 0
-        self.last = Epoch(0, recipe.epochs, 0.0, 0.0, 0.0)
-
-    def train_epoch(self, images: Tensor, labels: Tensor, held_out: tuple[Tensor, Tensor]) -> Epoch:
-        """One pass over the images in random order."""
-        started = time.perf_counter()
-        self.model.train()
-        total = 0.0
-        for batch in torch.randperm(len(images), generator=self.generator).split(self.recipe.batch_size):
-            logits = self.model(random_affine(images[batch], self.generator))
-            loss = F.cross_entropy(logits, labels[batch], label_smoothing=self.recipe.label_smoothing)
-            self.optimizer.zero_grad()
-            loss.backward()
-            self.optimizer.step()
-            self.schedule.step()
-            total += loss.item() * len(batch)
-        accuracy = evaluate(self.model, *held_out)
-        seconds = self.last.seconds + time.perf_counter() - started
-        self.epoch += 1
-        self.last = Epoch(self.epoch, self.recipe.epochs, total / len(images), accuracy, round(seconds, 2))
-        return self.last
-
-    def _parts(self) -> dict[str, Any]:
-        return {"model": self.model, "optimizer": self.optimizer, "schedule": self.schedule}
-
-    def save(self, path: Path) -> None:
-        """Write the state: plain tensors and numbers."""
-        state = {name: part.state_dict() for name, part in self._parts().items()}
-        state |= {"generator": self.generator.get_state(), "last": asdict(self.last), "task": self.task}
-        write_atomically(path, lambda file: torch.save(state, file))
-
-    def load(self, path: Path) -> None:
-        """Go on where `save` was called."""
-        if not path.is_file():
-            raise CheckpointError(f"{path}: no state to resume from; train without resuming first")
-        state = read_pickle(path)
-        if not isinstance(state, dict) or "task" not in state:
-            raise CheckpointError(f"{path}: not a training state")
-        for name, value in self.task.items():
-            if state["task"][name] != value:
-                raise CheckpointError(f"{path}: the run to resume had {name} {state['task'][name]}, not {value}")
-        for name, part in self._parts().items():
-            part.load_state_dict(state[name])
-        self.generator.set_state(state["generator"])
-        self.last = Epoch(**state["last"])
-        self.epoch = self.last.epoch
+    with _numerics(recipe, accelerator), _stop_requests() as stop_requested:
+        weights = None if initial is None else load_checkpoint(initial, time_steps=config.time_steps)[0].state_dict()
+        run = Run(accelerator, config, images, recipe, initial=weights, wrap=wrap, task=task)
+        set_backend(run.model, backend)
+        facts = {"backend": describe_backend(backend, run.model.head.weight), "processes": accelerator.num_processes}
+        state_path = Path(f"{output}{STATE_SUFFIX}")
+        if resume:
+            run.load(state_path)
+        with training_progress(config, run, facts, shown) as progress:
+            while not run.finished:
+                saved = time.monotonic()
+                for count in run.train_epoch():
+                    progress.stepped(count)
+                    wish = STOP if stop_requested() else SAVE if time.monotonic() - saved > save_every else GO_ON
+                    wish = _strongest(wish, accelerator)
+                    if wish > GO_ON:
+                        run.save(state_path)
+                        saved = time.monotonic()
+                    if wish == STOP:
+                        raise KeyboardInterrupt
+                epoch = run.finish_epoch()
+                run.save(state_path)
+                if accelerator.is_main_process:
+                    about = {"command": command, "data": data, **task, **facts, **asdict(epoch)}
+                    del about["config"]
+                    save_checkpoint(run.model, output, **about)
+                    _write_log(Path(f"{output}{LOG_SUFFIX}"), command, facts, run.history)
+                accelerator.log({f"epoch/{name}": value for name, value in asdict(epoch).items()}, step=epoch.epoch)
+                progress.finished(epoch)
+                if on_epoch:
+                    on_epoch(epoch)
+        accelerator.end_training()
+    return run.history[-1]
 
 
-@contextmanager
-def _threads(count: int) -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
+def _accelerator(recipe: Recipe, config: Config, tensorboard: str | Path | None) -> Accelerator:
+    """Hugging Face's Accelerator, for whatever `accelerate launch` or a plain call runs on."""
+    try:
+        from accelerate import Accelerator, DistributedDataParallelKwargs
+        from accelerate.state import AcceleratorState
+    except ImportError as error:
+        raise ImportError('training needs accelerate; run: pip install "qkformer[train]"') from error
+    if tensorboard is not None and importlib.util.find_spec("tensorboard") is None:
+        raise ImportError('--tensorboard needs tensorboard; run: pip install "qkformer[train]"')
+    AcceleratorState._reset_state()  # a second run in one process may have another precision
+    accelerator = Accelerator(
+        cpu=not torch.cuda.is_available(),
+        mixed_precision={"fp32": "no", "bf16": "bf16"}[recipe.precision],
+        # Published models have weights that their forward pass never calls.
+        kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=bool(config.unused))],
+        log_with=None if tensorboard is None else "tensorboard",
+        project_dir=None if tensorboard is None else str(tensorboard),
+    )
+    if tensorboard is not None:
+        accelerator.init_trackers(config.name)
+    return accelerator
+
+
+def _strongest(wish: int, accelerator: Accelerator) -> int:
+    """The largest of all processes' wishes, so that all of them save or stop at the same step."""
+    if accelerator.num_processes == 1:
+        return wish
+    return int(accelerator.gather(torch.tensor([wish], device=accelerator.device)).max())
+
+
+def _identity(checkpoint: str | Path) -> dict[str, str]:
+    path = find_checkpoint(checkpoint)
+    return {"name": path.name, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
+
+
+def _write_log(path: Path, command: str, facts: dict[str, Any], history: list[Epoch]) -> None:
+    """One line of JSON for the run, then one for each epoch."""
+    lines = [json.dumps({"command": command, **facts}), *(json.dumps(asdict(epoch)) for epoch in history)]
+    write_atomically(path, lambda file: file.write_text("\n".join(lines) + "\n"))
+
+
+@contextlib.contextmanager
+def _numerics(recipe: Recipe, accelerator: Accelerator) -> Iterator[None]:
+    """The recipe's threads on a CPU; on a GPU TF32 and the fastest convolutions."""
+    threads, matmul, benchmark = (
+        torch.get_num_threads(),
+        torch.get_float32_matmul_precision(),
+        torch.backends.cudnn.benchmark,
+    )
+    torch.set_num_threads(recipe.threads)
+    if accelerator.device.type == "cuda":
+        torch.set_float32_matmul_precision("high")
+        torch.backends.cudnn.benchmark = True
     try:
         yield
     finally:
-        torch.set_num_threads(before)
+        torch.set_num_threads(threads)
+        torch.set_float32_matmul_precision(matmul)
+        torch.backends.cudnn.benchmark = benchmark
 
 
-def _seeded_model(config: Config, seed: int) -> SpikingTransformer:
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        return create_model(config)
+@contextlib.contextmanager
+def _stop_requests() -> Iterator[Callable[[], bool]]:
+    """Whether Ctrl-C or SIGTERM came; the step under way is finished first. A second Ctrl-C stops at once."""
+    asked = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield asked.is_set  # only the main thread can be told of signals
+        return
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
 
+    def restore() -> None:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
-def _optimizer(model: SpikingTransformer, recipe: Recipe) -> torch.optim.Optimizer:
-    matrices = [parameter for parameter in model.parameters() if parameter.ndim > 1]
-    vectors = [parameter for parameter in model.parameters() if parameter.ndim <= 1]
-    groups = [{"params": matrices}, {"params": vectors, "weight_decay": 0.0}]
-    return torch.optim.AdamW(groups, lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
+    def ask(number: int, frame: Any) -> None:
+        asked.set()
+        restore()
+
+    for number in before:
+        signal.signal(number, ask)
+    try:
+        yield asked.is_set
+    finally:
+        restore()

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from ..train import Recipe
+from export import QuantizationAware
+
+from ..configs import get_config
+from ..recipes import recipe_for
+from ..train import STATE_SUFFIX
 from ..train import train as run_training
 from .options import Json, check_writable, command_line, write_json
 from .show import percent, say
@@ -17,25 +21,82 @@ Output = Annotated[
     Path | None,
     typer.Option("-o", "--output", help="The checkpoint to write. [default: runs/CONFIG/model.safetensors]"),
 ]
-DEFAULT = Recipe()
+Data = Annotated[
+    str,
+    typer.Option(help="digits, a folder (parquet files, or train/CLASS/*.png), or a Hub name such as uoft-cs/cifar10."),
+]
+
+
+def _number(kind: type, text: str) -> Any:
+    return Annotated[kind | None, typer.Option(help=f"{text} [default: the recipe's]", show_default=False)]
 
 
 def train(
     config: Annotated[str, typer.Argument(metavar="CONFIG", help="The name of a configuration.")],
-    data: Annotated[str, typer.Option(help="The data set to train on.")] = "digits",
+    data: Data = "digits",
     output: Output = None,
-    epochs: Annotated[int, typer.Option()] = DEFAULT.epochs,
-    batch_size: Annotated[int, typer.Option()] = DEFAULT.batch_size,
-    learning_rate: Annotated[float, typer.Option()] = DEFAULT.learning_rate,
-    seed: Annotated[int, typer.Option()] = DEFAULT.seed,
+    epochs: _number(int, "Passes over the training images.") = None,
+    batch_size: _number(int, "Images per step, over all processes.") = None,
+    learning_rate: _number(float, "The highest learning rate.") = None,
+    accumulation: _number(int, "Micro-batches per step.") = None,
+    precision: _number(str, "fp32 or bf16.") = None,
+    seed: _number(int, "Of weights, order and augmentation.") = None,
+    threads: _number(int, "Of a CPU.") = None,
+    time_steps: Annotated[
+        int | None, typer.Option(help="T while training. [default: the configuration's]", show_default=False)
+    ] = None,
+    channels_last: Annotated[
+        bool, typer.Option("--channels-last", help="Memory format of images and weights.")
+    ] = False,
+    compiled: Annotated[bool, typer.Option("--compile", help="Run torch.compile over the model.")] = False,
+    backend: Annotated[str, typer.Option(help="What neurons run on: auto, torch or triton.")] = "auto",
+    initial: Annotated[
+        str | None, typer.Option("--from", metavar="CKPT", help="A checkpoint whose weights are the first.")
+    ] = None,
+    qat: Annotated[
+        bool, typer.Option("--qat", help="Train with the integers of the fixed model in the forward pass.")
+    ] = False,
+    streaming: Annotated[bool, typer.Option("--streaming", help="Never read all of the data at once.")] = False,
+    workers: Annotated[int, typer.Option(help="Processes that decode images not kept in memory.")] = 0,
+    tensorboard: Annotated[Path | None, typer.Option(metavar="FOLDER", help="Write TensorBoard's files.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted run at the same output.")] = False,
     json: Json = None,
 ) -> None:
-    """Train a model; Ctrl-C keeps the last whole epoch, and --resume goes on from it."""
+    """Train a model. Ctrl-C saves, and --resume goes on to the weights of an uninterrupted run, also after a kill."""
     output = output or Path("runs") / config / "model.safetensors"
     check_writable(output, json)
-    recipe = Recipe(epochs=epochs, batch_size=batch_size, learning_rate=learning_rate, seed=seed)
-    last = run_training(config, output=output, data=data, recipe=recipe, resume=resume, command=command_line())
+    described = get_config(config)
+    given = {
+        "epochs": epochs,
+        "batch_size": batch_size,
+        "learning_rate": learning_rate,
+        "accumulation": accumulation,
+        "precision": precision,
+        "seed": seed,
+        "threads": threads,
+        "channels_last": channels_last or None,
+        "compile": compiled or None,
+    }
+    recipe = replace(recipe_for(described), **{name: value for name, value in given.items() if value is not None})
+    try:
+        last = run_training(
+            described if time_steps is None else described.replace(time_steps=time_steps),
+            output=output,
+            data=data,
+            recipe=recipe,
+            resume=resume,
+            initial=initial,
+            wrap=QuantizationAware if qat else None,
+            backend=backend,
+            streaming=streaming,
+            workers=workers,
+            tensorboard=tensorboard,
+            command=command_line(),
+        )
+    except KeyboardInterrupt:
+        if Path(f"{output}{STATE_SUFFIX}").is_file():
+            say(f"{output}{STATE_SUFFIX}: saved; the same command with --resume goes on")
+        raise
     epochs_done = f"{last.epoch} epoch{'s' if last.epoch > 1 else ''}"
     say(f"{output}: held-out accuracy {percent(last.accuracy)} after {epochs_done}, {last.seconds:.0f} s")
-    write_json(json, {"checkpoint": str(output), "recipe": asdict(recipe), **asdict(last)})
+    write_json(json, {"checkpoint": str(output), "recipe": recipe.to_dict(), **asdict(last)})

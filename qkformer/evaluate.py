@@ -1,0 +1,69 @@
+"""How well a model does: accuracy, and how often its neurons fire."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from .neuron import Neuron
+
+EVALUATION_BATCH = 256
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """`accuracy`: the share of images whose largest logit is at their label. `firing_rate`: spikes per neuron and step."""
+
+    accuracy: float
+    firing_rate: float
+
+    @classmethod
+    def of(cls, counts: Tensor) -> Evaluation:
+        """From images right, images, spikes, neurons times steps: [4]."""
+        right, images, spikes, chances = counts.tolist()
+        return cls(right / max(1, images), spikes / max(1, chances))
+
+
+@torch.no_grad()
+def evaluate(model: nn.Module, images: Tensor, labels: Tensor) -> float:
+    """The share of images [N, ...] whose largest logit is their label [N]; the model is left in its mode."""
+    was_training = model.training
+    model.eval()
+    batches = zip(images.split(EVALUATION_BATCH), labels.split(EVALUATION_BATCH), strict=True)
+    counts = count_batches(model, batches, scale=1)
+    model.train(was_training)
+    return Evaluation.of(counts).accuracy
+
+
+@torch.no_grad()
+def count_batches(model: nn.Module, batches: Iterable[tuple[Tensor, Tensor]], scale: float) -> Tensor:
+    """Images right, images, spikes, neurons times steps: float64 [4], on the model's device.
+
+    `batches` are images [B, ...], to be divided by `scale`, and labels [B].
+    """
+    weight = next(model.parameters())
+    counts = torch.zeros(4, dtype=torch.float64, device=weight.device)
+    with _counting_spikes(model, counts):
+        for images, labels in batches:
+            guesses = model(images.to(weight) / scale).argmax(1)
+            counts[0] += (guesses == labels.to(weight.device)).sum()
+            counts[1] += len(labels)
+    return counts
+
+
+@contextmanager
+def _counting_spikes(model: nn.Module, counts: Tensor) -> Iterator[None]:
+    def add(module: nn.Module, inputs: tuple, spikes: Tensor) -> None:
+        counts[2] += spikes.sum(dtype=torch.float64)
+        counts[3] += spikes.numel()
+
+    hooks = [module.register_forward_hook(add) for module in model.modules() if isinstance(module, Neuron)]
+    try:
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()

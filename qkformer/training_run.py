@@ -1,0 +1,246 @@
+"""A training run: all that changes while training, one step at a time, saved and restored exactly."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from hardware.files import write_atomically
+
+from .config import Config
+from .evaluate import EVALUATION_BATCH, Evaluation, count_batches
+from .image_data import ImageData
+from .model import SpikingTransformer, create_model
+from .recipe import Recipe
+from .state_dict import CheckpointError, read_pickle
+from .synchronized import synchronize_batchnorm
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
+
+Wrap = Callable[[SpikingTransformer], nn.Module]
+
+
+class TrainingError(RuntimeError):
+    """A run that cannot go on."""
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """What one epoch of training came to.
+
+    `loss` is the mean over the training images; `accuracy` and `firing_rate` (spikes per neuron and time step) are
+    of the held-out images; `seconds` is the run so far.
+    """
+
+    epoch: int
+    epochs: int
+    loss: float
+    accuracy: float
+    seconds: float
+    firing_rate: float = 0.0
+    images_per_second: float = 0.0
+
+
+class Objective(nn.Module):
+    """The summed cross entropy of a batch, as one module, so that accelerate and torch.compile see all of it."""
+
+    def __init__(self, network: nn.Module, label_smoothing: float):
+        super().__init__()
+        self.network = network
+        self.label_smoothing = label_smoothing
+
+    def forward(self, images: Tensor, targets: Tensor) -> Tensor:
+        """Images [B, C, H, W], labels [B] or shares of classes [B, classes] -> the sum over the batch, a scalar."""
+        logits = self.network(images).float()
+        return F.cross_entropy(logits, targets, reduction="sum", label_smoothing=self.label_smoothing)
+
+
+class Run:
+    """A model with its optimizer, at a step of an epoch. Every random number follows from the seed and the step.
+
+    Hence nothing of a random generator needs saving, and a batch is the same whether or not the run was
+    interrupted before it.
+    """
+
+    def __init__(
+        self,
+        accelerator: Accelerator,
+        config: Config,
+        data: ImageData,
+        recipe: Recipe,
+        *,
+        initial: dict[str, Tensor] | None = None,
+        wrap: Wrap | None = None,
+        task: dict[str, Any],
+    ):
+        self.accelerator, self.data, self.recipe, self.task = accelerator, data, recipe, task
+        self.model = _seeded_model(config, recipe.seed)
+        if initial is not None:
+            self.model.load_state_dict(initial)
+        self.evaluated = create_model(config).eval().to(accelerator.device)  # in float32, without a wrapper
+        self.steps_per_epoch = data.steps_per_epoch(recipe.batch_size, accelerator.num_processes)
+        if accelerator.num_processes > 1:
+            synchronize_batchnorm(self.model, accelerator.device)
+        if recipe.channels_last:
+            self.model.to(memory_format=torch.channels_last)
+        objective = Objective(wrap(self.model) if wrap else self.model, recipe.label_smoothing)
+        self.objective, self.optimizer = accelerator.prepare(
+            torch.compile(objective) if recipe.compile else objective, _optimizer(self.model, recipe)
+        )
+        self.epoch = self.step = 0
+        self.loss_sum, self.images = torch.zeros((), dtype=torch.float64, device=accelerator.device), 0
+        self.seconds = 0.0
+        self.history: list[Epoch] = []
+
+    @property
+    def finished(self) -> bool:
+        """Whether every epoch is done."""
+        return self.epoch == self.recipe.epochs
+
+    def train_epoch(self) -> Iterator[int]:
+        """What is left of the epoch; yields the number of images after each step of the optimizer."""
+        here, everywhere = self.accelerator.process_index, self.accelerator.num_processes
+        batches = self.data.train_batches(
+            batch_size=self.recipe.batch_size,
+            seed=self.recipe.seed,
+            epoch=self.epoch,
+            start=self.step,
+            rank=here,
+            world=everywhere,
+        )
+        self.objective.train()
+        started = time.perf_counter()
+        for images, labels in batches:
+            count = len(labels)
+            if everywhere > 1:
+                count = int(self.accelerator.reduce(torch.tensor(count, device=self.accelerator.device)))
+            self._train_step(images, labels, count)
+            self.step += 1
+            self.images += count
+            now = time.perf_counter()
+            self.seconds, started = self.seconds + now - started, now
+            yield count
+
+    def _train_step(self, images: Tensor, labels: Tensor, count: int) -> None:
+        device, recipe = self.accelerator.device, self.recipe
+        steps = self.steps_per_epoch
+        rate = recipe.learning_rate_at(self.epoch * steps + self.step, recipe.epochs * steps)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        images, targets = recipe.augmentation(
+            images.to(device, torch.get_default_dtype()) / self.data.scale,
+            labels.to(device),
+            self.model.config.num_classes,
+            (recipe.seed, self.epoch, self.step),
+            batch_size=recipe.batch_size,
+            rank=self.accelerator.process_index,
+            world=self.accelerator.num_processes,
+        )
+        if recipe.channels_last:
+            images = images.contiguous(memory_format=torch.channels_last)
+        self.optimizer.zero_grad()
+        parts = [part.tensor_split(recipe.accumulation) for part in (images, targets)]
+        parts = list(zip(*parts, strict=True))
+        for number, (some, their_targets) in enumerate(parts, start=1):
+            last = number == len(parts)
+            with nullcontext() if last else self.accelerator.no_sync(self.objective):
+                loss = self.objective(some, their_targets)
+                # The mean over the whole batch; processes' gradients are averaged, hence their number.
+                self.accelerator.backward(loss * (self.accelerator.num_processes / count))
+            self.loss_sum += loss.detach()
+        self.optimizer.step()
+
+    def finish_epoch(self) -> Epoch:
+        """Evaluate, and make ready for the next epoch.
+
+        Raises:
+            TrainingError: the loss is not finite.
+        """
+        loss = float(self.accelerator.reduce(self.loss_sum)) / max(1, self.images)
+        if not math.isfinite(loss):
+            raise TrainingError(
+                f"the loss of epoch {self.epoch + 1} is {loss}; lower the learning rate, {self.recipe.learning_rate}"
+            )
+        started, trained = time.perf_counter(), self.seconds - (self.history[-1].seconds if self.history else 0.0)
+        found = self.evaluate()
+        self.seconds += time.perf_counter() - started
+        self.epoch, self.step = self.epoch + 1, 0
+        epoch = Epoch(
+            self.epoch,
+            self.recipe.epochs,
+            loss,
+            found.accuracy,
+            round(self.seconds, 2),
+            round(found.firing_rate, 5),
+            round(self.images / max(trained, 1e-9), 1),
+        )
+        self.loss_sum, self.images = torch.zeros_like(self.loss_sum), 0
+        self.history.append(epoch)
+        return epoch
+
+    def evaluate(self) -> Evaluation:
+        """The weights as they are, on the held-out images, in float32: what will be deployed."""
+        self.evaluated.load_state_dict(self.model.state_dict())
+        where = {"rank": self.accelerator.process_index, "world": self.accelerator.num_processes}
+        batches = self.data.test_batches(batch_size=EVALUATION_BATCH * self.accelerator.num_processes, **where)
+        counts = count_batches(self.evaluated, batches, self.data.scale)
+        return Evaluation.of(self.accelerator.reduce(counts))
+
+    def save(self, path: Path) -> None:
+        """Write the state, from the main process: plain tensors and numbers."""
+        state = {
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "task": self.task,
+            "history": [asdict(epoch) for epoch in self.history],
+            "at": {"epoch": self.epoch, "step": self.step, "images": self.images, "seconds": self.seconds},
+            "loss_sum": self.accelerator.reduce(self.loss_sum),
+        }
+        if self.accelerator.is_main_process:
+            write_atomically(path, lambda file: torch.save(state, file))
+        self.accelerator.wait_for_everyone()
+
+    def load(self, path: Path) -> None:
+        """Go on where `save` was called.
+
+        Raises:
+            CheckpointError: no such file, not a training state, or that of another task.
+        """
+        if not path.is_file():
+            raise CheckpointError(f"{path}: no state to resume from; train without resuming first")
+        state = read_pickle(path)
+        if not isinstance(state, dict) or "task" not in state:
+            raise CheckpointError(f"{path}: not a training state")
+        for name, value in self.task.items():
+            if state["task"].get(name) != value:
+                raise CheckpointError(f"{path}: the run to resume had {name} {state['task'].get(name)}, not {value}")
+        self.model.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.history = [Epoch(**epoch) for epoch in state["history"]]
+        for name, value in state["at"].items():
+            setattr(self, name, value)
+        # The sum is over all processes; one of them goes on with it.
+        self.loss_sum = state["loss_sum"].to(self.loss_sum.device) * self.accelerator.is_main_process
+
+
+def _seeded_model(config: Config, seed: int) -> SpikingTransformer:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return create_model(config)
+
+
+def _optimizer(model: SpikingTransformer, recipe: Recipe) -> torch.optim.Optimizer:
+    matrices = [parameter for parameter in model.parameters() if parameter.ndim > 1]
+    vectors = [parameter for parameter in model.parameters() if parameter.ndim <= 1]
+    groups = [{"params": matrices}, {"params": vectors, "weight_decay": 0.0}]
+    return torch.optim.AdamW(groups, lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
