@@ -8,6 +8,7 @@ from .errors import ExportError
 from .fixed_model import FixedModel
 from .fold_model import FoldedModel, fold_model
 from .ladder import Ladder, find_leaks, run_ladder
+from .qat import QuantizationAware
 from .quantize import quantize
 from .to_nir import count_gates, to_nir
 from .to_onnx import run_onnx, to_onnx
@@ -19,6 +20,7 @@ __all__ = [
     "FoldedModel",
     "Ladder",
     "LayerCertificate",
+    "QuantizationAware",
     "check_targets",
     "count_gates",
     "find_leaks",

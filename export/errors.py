@@ -1,5 +1,19 @@
 """What export refuses."""
 
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 
 class ExportError(ValueError):
     """A model that cannot be quantized or lowered; the message names the module and what is wrong with it."""
+
+
+@contextmanager
+def naming(module: str) -> Iterator[None]:
+    """Whatever value is refused in this block, the ExportError names the module that has it."""
+    try:
+        yield
+    except ValueError as error:
+        raise ExportError(f"{module}: {error}") from error

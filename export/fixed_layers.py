@@ -6,12 +6,47 @@ represents without rounding.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from hardware.fixed_point import DECAY_UNITY, FRACTION, FRACTION_BITS, SUM_LIMIT, RangeError
 from qkformer import Population
+
+
+class _StraightThrough(torch.autograd.Function):
+    """Forward: the rounded value. Backward: as if nothing had been rounded."""
+
+    @staticmethod
+    def forward(ctx, value: Tensor, rounded: Tensor) -> Tensor:
+        return rounded.view_as(rounded)
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor) -> tuple[Tensor, None]:
+        return gradient, None
+
+
+def straight_through(value: Tensor, rounded: Tensor) -> Tensor:
+    """`rounded`, with the gradient of `value` (the straight-through estimator, Bengio et al., arXiv:1308.3432)."""
+    return _StraightThrough.apply(value, rounded) if value.requires_grad else rounded
+
+
+def whole(sums: Tensor) -> Tensor:
+    """Sums of whole numbers, rid of what a fast algorithm (Winograd) may have left beside the whole number."""
+    return straight_through(sums, sums.detach().round())
+
+
+def convolve(x: Tensor, weight: Tensor, bias: Tensor, stride: tuple[int, int], padding: tuple[int, int]) -> Tensor:
+    """W x + b in whole numbers: [T, B, C_in, H, W] -> [T, B, C_out, H', W']."""
+    sums = whole(F.conv2d(x.flatten(0, 1), weight.to(x.dtype), None, stride, padding))
+    return (sums + bias.to(x.dtype).view(-1, 1, 1)).unflatten(0, x.shape[:2])
+
+
+def read_out(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """W (sum of x over tokens) + b in whole numbers: [T, B, C, H, W] -> [T, B, classes]."""
+    return whole(F.linear(x.sum((3, 4)), weight.to(x.dtype))) + bias.to(x.dtype)
 
 
 class FixedConv(nn.Module):
@@ -27,9 +62,8 @@ class FixedConv(nn.Module):
         self.stride, self.padding = stride, padding
 
     def forward(self, x: Tensor) -> Tensor:
-        """W x + b. Rounding undoes what a fast algorithm (Winograd) may have left beside the whole number."""
-        sums = F.conv2d(x.flatten(0, 1), self.weight.to(x.dtype), None, self.stride, self.padding).round()
-        return (sums + self.bias.to(x.dtype).view(-1, 1, 1)).unflatten(0, x.shape[:2])
+        """W x + b."""
+        return convolve(x, self.weight, self.bias, self.stride, self.padding)
 
 
 class GroupSum(nn.Module):
@@ -65,17 +99,22 @@ class FixedLIF(Population):
 
     def forward(self, x: Tensor) -> Tensor:
         """Whole-numbered currents [T, B, ...] -> spikes [T, B, ...], 0 or 1."""
+        spikes = torch.empty_like(x)
+        for t, (_, fired) in enumerate(self.steps(x)):
+            spikes[t] = fired
+        return spikes
+
+    def steps(self, x: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+        """Each step's membrane before the reset, in 1/64, and where it fires. The reset is done in place after."""
         self._check("sum of inputs", x)
         membrane = torch.zeros_like(x[0], dtype=torch.int64)
-        spikes = torch.empty_like(x)
         for t, current in enumerate(x):
             kept = torch.div(membrane * (DECAY_UNITY - self.decay), DECAY_UNITY, rounding_mode="trunc")
             membrane = kept + (current.to(torch.int64) << FRACTION_BITS)
             self._check(f"membrane at time step {t}", membrane / FRACTION)
             fired = membrane > self.threshold * FRACTION
-            spikes[t] = fired
+            yield membrane, fired
             membrane.masked_fill_(fired, 0)
-        return spikes
 
     def _check(self, what: str, values: Tensor) -> None:
         worst = values.abs().max().item() if values.numel() else 0
@@ -127,7 +166,7 @@ class SelfAttentionProduct(nn.Module):
     def forward(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
         """K^T V first: its size does not grow with the tokens."""
         q, k, v = (x.flatten(3).unflatten(2, (self.heads, -1)) for x in (query, key, value))
-        return (((v @ k.transpose(-1, -2)) @ q).round() * self.scale).reshape(query.shape)
+        return (whole((v @ k.transpose(-1, -2)) @ q) * self.scale).reshape(query.shape)
 
 
 class CurrentPool(nn.Module):
@@ -171,4 +210,4 @@ class Readout(Population):
 
     def forward(self, x: Tensor) -> Tensor:
         """W (sum of x over tokens) + b."""
-        return F.linear(x.sum((3, 4)), self.weight.to(x.dtype)).round() + self.bias.to(x.dtype)
+        return read_out(x, self.weight, self.bias)

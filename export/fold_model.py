@@ -57,6 +57,7 @@ class FoldedModel(NodeNetwork):
         return self.encoding.present(torch.as_tensor(images).detach().cpu())
 
 
+@torch.no_grad()
 def fold_model(model: SpikingTransformer, input_shape: tuple[int, int, int] | None = None) -> FoldedModel:
     """The folded model of a float model in eval mode. input_shape: [C, H, W], the configuration's unless given.
 
@@ -88,4 +89,4 @@ class _Folder(ModelWalk):
         head, steps = self.model.head, self.tokens * self.config.time_steps
         encoding = self.network.encoding
         self.network.encoding = Encoding(**{**vars(encoding), "logit_scale": 1.0 / steps})
-        return FoldedReadout(head.weight.detach().double(), head.bias.detach().double() * self.tokens)
+        return FoldedReadout(head.weight.double(), head.bias.double() * self.tokens)

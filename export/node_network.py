@@ -65,7 +65,8 @@ class NodeNetwork(nn.Module):
     def run(self, inputs: np.ndarray | Tensor) -> Tensor:
         """Inputs [T, B, C, H, W] -> the output population [T, B, classes]."""
         device = next((buffer.device for buffer in self.buffers()), torch.device("cpu"))
-        values = {INPUT: torch.as_tensor(np.ascontiguousarray(inputs)).to(device, self.dtype)}
+        inputs = inputs if isinstance(inputs, Tensor) else torch.from_numpy(np.ascontiguousarray(inputs))
+        values = {INPUT: inputs.to(device, self.dtype)}
         last_use = {source: node.name for node in self.nodes for argument in node.arguments for source in argument}
         for node in self.nodes:
             arguments = [sum(values[source] for source in argument) for argument in node.arguments]

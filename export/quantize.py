@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
+import torch
 from torch import Tensor
 
 from hardware.encoding import INPUT_LIMIT, Encoding
@@ -12,15 +15,23 @@ from qkformer.attention import SelfAttention
 from qkformer.layers import Layer
 
 from .certificate import Certificate, LayerCertificate
-from .errors import ExportError
+from .errors import ExportError, naming
 from .fixed_layers import CurrentPool, FixedConv, FixedLIF, Gate, Readout, SelfAttentionProduct
 from .fixed_model import FixedModel
 from .fold_batchnorm import fold
 from .node_network import INPUT
-from .quantize_layer import FixedNeuron, quantize_attention, quantize_head, quantize_layer
+from .quantize_layer import (
+    FixedNeuron,
+    QuantizedAttention,
+    QuantizedLayer,
+    quantize_attention,
+    quantize_head,
+    quantize_layer,
+)
 from .walk import WINDOW, ModelWalk, Modules, geometry, pools_currents
 
 
+@torch.no_grad()
 def quantize(model: SpikingTransformer, calibration: Tensor) -> FixedModel:
     """The fixed model of a float model in eval mode, with a certificate that no input can overflow it.
 
@@ -30,6 +41,15 @@ def quantize(model: SpikingTransformer, calibration: Tensor) -> FixedModel:
     other), for NaN or infinite weights, and for a calibration that is empty or all zeros; ValueError for images that
     the model does not take.
     """
+    fixed = FixedModel(calibrate(model, calibration))
+    walk = _Quantizer(model, fixed)
+    walk.run()
+    fixed.certificate = Certificate(tuple(walk.certificates))
+    return fixed.eval()
+
+
+def calibrate(model: SpikingTransformer, calibration: Tensor) -> Encoding:
+    """How the fixed model of a float model is fed; its logit_scale is left open. Raises what `quantize` does."""
     config = model.config
     encoding = Encoding(
         name=config.name,
@@ -39,46 +59,33 @@ def quantize(model: SpikingTransformer, calibration: Tensor) -> FixedModel:
         events=config.events,
     )
     model.check_images(calibration)
-    fixed = FixedModel(encoding)
-    walk = _Quantizer(model, fixed)
-    walk.run()
-    fixed.certificate = Certificate(tuple(walk.certificates))
-    return fixed.eval()
+    return encoding
 
 
-class _Quantizer(ModelWalk):
-    """Puts whole numbers into the modules, and keeps a certificate of each weighted layer."""
+class QuantizingWalk(ModelWalk):
+    """What decides the whole numbers of each part, but for the float weights: `quantize` and `QuantizationAware`."""
 
-    def __init__(self, model: SpikingTransformer, fixed: FixedModel):
-        super().__init__(model, fixed)
-        self.certificates: list[LayerCertificate] = []
+    def input_scale(self, stream: list[str]) -> float:
+        """What 1 is worth in a stream: populations emit counts."""
+        return self.network.encoding.input_scale if stream == [INPUT] else 1.0
 
-    def layer_modules(self, path: str, layer: Layer, stream: list[str]) -> Modules:
-        population = f"{path}.{layer.lif_path}"
-        from_input = stream == [INPUT]
-        quantized = quantize_layer(
+    def layer_quantizer(self, path: str, layer: Layer, stream: list[str]) -> Callable[[Tensor, Tensor], QuantizedLayer]:
+        """A layer's numbers from its folded weight and bias."""
+        return partial(
+            quantize_layer,
             f"{path}.{layer.conv_path}",
-            population,
-            *fold(layer.conv, layer.bn),
-            layer.lif,
-            input_range=(-INPUT_LIMIT, INPUT_LIMIT) if from_input else (0, len(stream)),
-            input_scale=self.network.encoding.input_scale if from_input else 1.0,
+            f"{path}.{layer.lif_path}",
+            neuron=layer.lif,
+            input_range=(-INPUT_LIMIT, INPUT_LIMIT) if stream == [INPUT] else (0, len(stream)),
+            input_scale=self.input_scale(stream),
             time_steps=self.config.time_steps,
             compared=pools_currents(layer),
         )
-        self.certificates.append(quantized.certificate)
-        return Modules(
-            FixedConv(quantized.weight, quantized.bias, *geometry(layer.conv)),
-            FixedLIF(quantized.neuron.decay, quantized.neuron.threshold, population),
-            CurrentPool(*WINDOW, quantized.low, quantized.high) if pools_currents(layer) else None,
-        )
 
-    def attention_neuron(self, path: str, neuron: Neuron) -> Gate | FixedLIF:
-        return attention_neuron(path, neuron)
-
-    def self_attention(self, path: str, attention: SelfAttention) -> tuple[SelfAttentionProduct, FixedLIF]:
+    def quantized_attention(self, path: str, attention: SelfAttention) -> QuantizedAttention:
+        """The numbers of self-attention, which has no weights of its own."""
         channels = attention.layer("v").conv.weight.shape[0]
-        quantized = quantize_attention(
+        return quantize_attention(
             f"{path}.attn_product",
             f"{path}.attn_lif",
             attention.attn_lif,
@@ -86,18 +93,43 @@ class _Quantizer(ModelWalk):
             self.tokens * channels // attention.heads,
             self.config.time_steps,
         )
+
+    def head_quantizer(self, stream: list[str]) -> Callable[[Tensor, Tensor], tuple[Tensor, Tensor, LayerCertificate]]:
+        """The head's numbers from its weight and bias."""
+        return partial(quantize_head, "head", tokens=self.tokens, input_range=(0, len(stream)))
+
+
+class _Quantizer(QuantizingWalk):
+    """Puts whole numbers into the modules, and keeps a certificate of each weighted layer."""
+
+    def __init__(self, model: SpikingTransformer, fixed: FixedModel):
+        super().__init__(model, fixed)
+        self.certificates: list[LayerCertificate] = []
+
+    def layer_modules(self, path: str, layer: Layer, stream: list[str]) -> Modules:
+        quantized = self.layer_quantizer(path, layer, stream)(*fold(layer.conv, layer.bn))
+        self.certificates.append(quantized.certificate)
+        return Modules(
+            FixedConv(quantized.weight, quantized.bias, *geometry(layer.conv)),
+            FixedLIF(quantized.neuron.decay, quantized.neuron.threshold, f"{path}.{layer.lif_path}"),
+            CurrentPool(*WINDOW, quantized.low, quantized.high) if pools_currents(layer) else None,
+        )
+
+    def attention_neuron(self, path: str, neuron: Neuron) -> Gate | FixedLIF:
+        return attention_neuron(path, neuron)
+
+    def self_attention(self, path: str, attention: SelfAttention) -> tuple[SelfAttentionProduct, FixedLIF]:
+        quantized = self.quantized_attention(path, attention)
         self.certificates.append(quantized.certificate)
         neuron = FixedLIF(quantized.neuron.decay, quantized.neuron.threshold, f"{path}.attn_lif")
         return SelfAttentionProduct(attention.heads, quantized.factor), neuron
 
     def readout(self, stream: list[str]) -> Readout:
         head = self.model.head
-        try:
-            weight, bias, certificate = quantize_head("head", head.weight, head.bias, self.tokens, (0, len(stream)))
-        except ValueError as error:
-            raise ExportError(f"head: {error}") from error
+        with naming("head"):
+            weight, bias, certificate = self.head_quantizer(stream)(head.weight, head.bias)
         self.certificates.append(certificate)
-        logit_scale = certificate.scale / (self.tokens * self.config.time_steps)
+        logit_scale = mean_scale(certificate, self.tokens, self.config.time_steps)
         self.network.encoding = replace(self.network.encoding, logit_scale=logit_scale)
         return Readout(weight, bias)
 
@@ -111,6 +143,11 @@ def attention_neuron(name: str, neuron: Neuron) -> Gate | FixedLIF:
         return Gate(0)
     fixed = FixedNeuron.of(neuron, 1.0)
     return FixedLIF(fixed.decay, fixed.threshold, name)
+
+
+def mean_scale(head: LayerCertificate, tokens: int, time_steps: int) -> float:
+    """What 1 at the output, summed over time, is worth: logits are a mean over tokens and time steps."""
+    return head.scale / (tokens * time_steps)
 
 
 def _input_scale(name: str, calibration: Tensor) -> float:

@@ -68,6 +68,7 @@ class QuantizedAttention:
     certificate: LayerCertificate
 
 
+@torch.no_grad()
 def quantize_layer(
     name: str,
     population: str,
@@ -128,12 +129,13 @@ def quantize_attention(
     return QuantizedAttention(1 << exponent, fixed, certificate)
 
 
+@torch.no_grad()
 def quantize_head(name: str, weight: Tensor, bias: Tensor, tokens: int, input_range: tuple[int, int]):
     """int8 weight [classes, C] and int32 bias of the readout, and its certificate.
 
     The head of the float model sees means over tokens; the readout sums, so its bias counts `tokens` times.
     """
-    weight, bias = weight.detach().double(), bias.detach().double()
+    weight, bias = weight.double(), bias.double()
     if not (torch.isfinite(weight).all() and torch.isfinite(bias).all()):
         raise ValueError("a weight is NaN or infinite")
     scale = max(weight.abs().max().item() / WEIGHT_MAX, torch.finfo(torch.float64).tiny)

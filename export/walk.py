@@ -14,7 +14,7 @@ from qkformer import SpikingTransformer
 from qkformer.attention import ChannelAttention, SelfAttention
 from qkformer.layers import POOL_KERNEL, POOL_PADDING, POOL_STRIDE, Layer, Layered
 
-from .errors import ExportError
+from .errors import ExportError, naming
 from .fixed_layers import GroupSum, Mask, SpikePool, TokenSum
 from .node_network import INPUT, OUTPUT, NodeNetwork
 
@@ -100,10 +100,8 @@ class ModelWalk(ABC):
     def _layer(self, path: str, layer: Layer, stream: list[str]) -> str:
         """Convolution, neuron and max-pool; returns the population that comes out."""
         conv_name, population = f"{path}.{layer.conv_path}", f"{path}.{layer.lif_path}"
-        try:
+        with naming(conv_name):
             modules = self.layer_modules(path, layer, stream)
-        except ValueError as error:
-            raise ExportError(f"{conv_name}: {error}") from error
         current = self.network.add(conv_name, modules.conv, stream)
         if modules.current_pool is not None:
             current = self.network.add(f"{path}.{layer.pool_path}", modules.current_pool, current)
