@@ -117,7 +117,7 @@ def train(
         )
     with _numerics(recipe, accelerator), _stop_requests() as stop_requested:
         weights = None if initial is None else load_checkpoint(initial, time_steps=config.time_steps)[0].state_dict()
-        run = Run(accelerator, config, images, recipe, initial=weights, wrap=wrap, task=task)
+        run = Run(accelerator, config, images, recipe, initial=weights, wrap=wrap, workers=workers, task=task)
         set_backend(run.model, backend)
         facts = {"backend": describe_backend(backend, run.model.head.weight), "processes": accelerator.num_processes}
         state_path = Path(f"{output}{STATE_SUFFIX}")

@@ -81,9 +81,11 @@ class Run:
         *,
         initial: dict[str, Tensor] | None = None,
         wrap: Wrap | None = None,
+        workers: int = 0,
         task: dict[str, Any],
     ):
         self.accelerator, self.data, self.recipe, self.task = accelerator, data, recipe, task
+        self.share = {"rank": accelerator.process_index, "world": accelerator.num_processes, "workers": workers}
         self.model = _seeded_model(config, recipe.seed)
         if initial is not None:
             self.model.load_state_dict(initial)
@@ -109,20 +111,13 @@ class Run:
 
     def train_epoch(self) -> Iterator[int]:
         """What is left of the epoch; yields the number of images after each step of the optimizer."""
-        here, everywhere = self.accelerator.process_index, self.accelerator.num_processes
-        batches = self.data.train_batches(
-            batch_size=self.recipe.batch_size,
-            seed=self.recipe.seed,
-            epoch=self.epoch,
-            start=self.step,
-            rank=here,
-            world=everywhere,
-        )
+        order = {"seed": self.recipe.seed, "epoch": self.epoch, "start": self.step}
+        batches = self.data.train_batches(batch_size=self.recipe.batch_size, **order, **self.share)
         self.objective.train()
         started = time.perf_counter()
         for images, labels in batches:
             count = len(labels)
-            if everywhere > 1:
+            if self.accelerator.num_processes > 1:
                 count = int(self.accelerator.reduce(torch.tensor(count, device=self.accelerator.device)))
             self._train_step(images, labels, count)
             self.step += 1
@@ -137,7 +132,7 @@ class Run:
         rate = recipe.learning_rate_at(self.epoch * steps + self.step, recipe.epochs * steps)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
-        images, targets = recipe.augmentation(
+        images, targets = recipe.augmentation_at(self.epoch)(
             images.to(device, torch.get_default_dtype()) / self.data.scale,
             labels.to(device),
             self.model.config.num_classes,
@@ -191,8 +186,7 @@ class Run:
     def evaluate(self) -> Evaluation:
         """The weights as they are, on the held-out images, in float32: what will be deployed."""
         self.evaluated.load_state_dict(self.model.state_dict())
-        where = {"rank": self.accelerator.process_index, "world": self.accelerator.num_processes}
-        batches = self.data.test_batches(batch_size=EVALUATION_BATCH * self.accelerator.num_processes, **where)
+        batches = self.data.test_batches(batch_size=EVALUATION_BATCH * self.accelerator.num_processes, **self.share)
         counts = count_batches(self.evaluated, batches, self.data.scale)
         return Evaluation.of(self.accelerator.reduce(counts))
 
