@@ -1,10 +1,16 @@
 """What the tests share: property tests that run the same examples everywhere, and faults in one clear line."""
 
 import importlib.util
+import os
 from contextlib import contextmanager
 
 import hypothesis
 import pytest
+import torch
+
+# Without a GPU the kernels run in Triton's interpreter. It is chosen as Triton is imported, by torch at any time.
+if not torch.cuda.is_available():
+    os.environ["TRITON_INTERPRET"] = "1"
 
 hypothesis.settings.register_profile("same everywhere", deadline=None, derandomize=True, print_blob=True)
 hypothesis.settings.load_profile("same everywhere")
