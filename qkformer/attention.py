@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from torch import Tensor
+from typing import Any
+
+from torch import Tensor, nn
 
 from .config import Config, StageConfig
+from .kernels import channel_attention, resolve_backend, token_attention
+from .kernels.qk_attention import MAX_STEPS
 from .layers import Layered
-from .neuron import Population
+from .neuron import IF, LIF, Population
 
 
 class QKMask(Population):
@@ -45,14 +49,28 @@ class Attention(Layered):
         """The attention proper: spikes q, k (and v) [T, B, C, H, W] -> spikes [T, B, C, H, W]."""
         raise NotImplementedError
 
+    def attend(self, x: Tensor) -> Tensor:
+        """All before the projection: spikes or counts [T, B, C, H, W] -> spikes [T, B, C, H, W]."""
+        return self.mix(*(self.run(name, x) for name in self.inputs))
+
     def forward(self, x: Tensor) -> Tensor:
         """Spikes or counts [T, B, C, H, W] -> spikes (pre-activation: currents -> currents) [T, B, C, H, W]."""
-        spikes = self.proj_lif(x) if self.pre_activation else x
-        return self.run("proj", self.mix(*(self.run(name, spikes) for name in self.inputs)))
+        return self.run("proj", self.attend(self.proj_lif(x) if self.pre_activation else x))
+
+
+def _hooked(module: nn.Module) -> bool:
+    """Whether someone waits for this module to be called."""
+    return bool(
+        module._forward_pre_hooks or module._forward_hooks or module._backward_pre_hooks or module._backward_hooks
+    )
 
 
 class QKAttention(Attention):
-    """What the two Q-K attentions share: proj(attn_lif(sum of Q) x K), linear in tokens and in channels."""
+    """What the two Q-K attentions share: proj(attn_lif(sum of Q) x K), linear in tokens and in channels.
+
+    Where `fuses`, neurons, sum and mask are one Triton kernel, and their modules are not called. No spike depends on
+    it: the kernel gets the currents that the modules would get.
+    """
 
     def __init__(self, config: Config, stage: StageConfig):
         super().__init__(config, stage, "qk")
@@ -66,6 +84,41 @@ class QKAttention(Attention):
         """The keys that pass the mask, [T, B, C, H, W]."""
         return self.mask(self.attn_lif(self.pooled_queries(q)), k)
 
+    def mix_currents(self, q: Tensor, k: Tensor, **constants: Any) -> Tensor:
+        """`mix` of the spikes that currents q and k [T, B, C, H, W] cause; the constants are those of the kernels."""
+        raise NotImplementedError
+
+    def attend(self, x: Tensor) -> Tensor:
+        """All before the projection: spikes or counts [T, B, C, H, W] -> spikes [T, B, C, H, W]."""
+        if not self.fuses(x):
+            return super().attend(x)
+        return self.mix_currents(
+            self.current("q", x),
+            self.current("k", x),
+            tau=self.q_lif.tau,
+            v_threshold=self.q_lif.v_threshold,
+            attention_threshold=self.attn_lif.v_threshold,
+            backend=self.q_lif.backend,
+        )
+
+    def fuses(self, x: Tensor) -> bool:
+        """Whether one kernel computes all populations: if it can, and nobody wants to see one of them.
+
+        A kernel shows no population, so hooks such as those of `record_spikes` have each module called. Nor is it
+        taken where BatchNorm and neuron are one kernel, which moves as many bytes, and whose currents are rounded
+        otherwise than those of the BatchNorm.
+        """
+        q, attention, k = neurons = (self.q_lif, self.attn_lif, self.k_lif)
+        if type(q) not in (LIF, IF) or any(type(neuron) is not type(q) for neuron in neurons):
+            return False
+        if any(_hooked(module) for module in (*neurons, self.mask)) or any(neuron.batch_leak for neuron in neurons):
+            return False
+        if not (q.tau == k.tau == attention.tau and q.v_threshold == k.v_threshold):
+            return False
+        if not (q.backend == k.backend == attention.backend) or x.shape[0] > MAX_STEPS:
+            return False
+        return resolve_backend(q.backend, x) == "triton" and not q.fuses(self.q_bn, x)
+
 
 class TokenAttention(QKAttention):
     """Q-K token attention: which tokens matter, per head. attn_lif emits [T, B, heads, H, W].
@@ -78,6 +131,10 @@ class TokenAttention(QKAttention):
         """Sum over the channels of each head: [T, B, C, H, W] -> [T, B, heads, H, W]."""
         return q.unflatten(2, (self.heads, -1)).sum(3)
 
+    def mix_currents(self, q: Tensor, k: Tensor, **constants: Any) -> Tensor:
+        """`kernels.token_attention`."""
+        return token_attention(q, k, self.heads, **constants)
+
 
 class ChannelAttention(QKAttention):
     """Q-K channel attention: which channels matter. attn_lif emits [T, B, C, 1, 1].
@@ -89,6 +146,10 @@ class ChannelAttention(QKAttention):
     def pooled_queries(self, q: Tensor) -> Tensor:
         """Sum over the tokens: [T, B, C, H, W] -> [T, B, C, 1, 1]."""
         return q.sum((3, 4), keepdim=True)
+
+    def mix_currents(self, q: Tensor, k: Tensor, **constants: Any) -> Tensor:
+        """`kernels.channel_attention`."""
+        return channel_attention(q, k, **constants)
 
 
 class SelfAttention(Attention):

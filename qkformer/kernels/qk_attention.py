@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from .backend import KernelError, resolve_backend
+from .lif import check_currents
 from .lif_reference import SURROGATE_ALPHA
 from .memory import laid_out_as
 from .qk_attention_reference import qk_attention_reference
@@ -45,7 +46,7 @@ def token_attention(
 
     Source: QKFormer, arXiv:2403.16552; Token_QK_Attention in cifar10/model.py of its code.
     """
-    _check_shapes(q, k)
+    _check_inputs(q, k, tau)
     if heads < 1 or q.shape[2] % heads:
         raise KernelError(f"heads is {heads}; it must divide the channels, of which there are {q.shape[2]}")
     return _attend(backend, q, k, heads, tau, v_threshold, attention_threshold, alpha)
@@ -70,13 +71,14 @@ def channel_attention(
 
     Source: QKFormer, arXiv:2403.16552; its code has no channel attention.
     """
-    _check_shapes(q, k)
+    _check_inputs(q, k, tau)
     return _attend(backend, q, k, None, tau, v_threshold, attention_threshold, alpha)
 
 
-def _check_shapes(q: Tensor, k: Tensor) -> None:
-    if q.ndim != 5 or q.shape[0] == 0:
-        raise KernelError(f"queries are [T, B, C, H, W] with T >= 1; got {list(q.shape)}")
+def _check_inputs(q: Tensor, k: Tensor, tau: float | None) -> None:
+    check_currents(q, tau)
+    if q.ndim != 5:
+        raise KernelError(f"queries are [T, B, C, H, W]; got {list(q.shape)}")
     for name in ("shape", "dtype", "device"):
         if (of_q := getattr(q, name)) != (of_k := getattr(k, name)):
             raise KernelError(f"queries and keys must be of one {name}; got {of_q} and {of_k}")
@@ -93,8 +95,6 @@ def _attend(
     alpha: float,
 ) -> Tensor:
     """Token attention of so many heads, or channel attention (None), by a backend."""
-    if tau is not None and not tau >= 1:
-        raise KernelError(f"tau is {tau}; it must be at least 1 time step")
     chosen = resolve_backend(backend, q)
     if chosen == "triton" and q.shape[0] > MAX_STEPS:
         if backend == "triton":

@@ -18,6 +18,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from .lif_reference import gain_of
 from .steps import LAUNCH, as_spikes, charge, fire, reset, step_backward, tl, triton
 
 WARPS = 4  # of 32 threads
@@ -49,7 +50,7 @@ def read(x, elements, inside, step_size, T: tl.constexpr):
     """All time steps of some elements; 0 where there is none. All are asked for before the first is waited for."""
     steps = ()
     for t in tl.static_range(T):
-        steps = (*steps, tl.load(x + t * step_size + elements, mask=inside, other=0.0).to(tl.float32))
+        steps += (tl.load(x + t * step_size + elements, mask=inside, other=0.0).to(tl.float32),)
     return steps
 
 
@@ -61,7 +62,7 @@ def membranes(currents, gain, v_threshold, LEAKY: tl.constexpr, T: tl.constexpr)
     for t in tl.static_range(T):
         h = charge(v, currents[t], gain, LEAKY)
         v = reset(h, fire(h, v_threshold))
-        charged = (*charged, h)
+        charged += (h,)
     return charged
 
 
@@ -70,7 +71,7 @@ def zeros(KEPT: tl.constexpr, SUMMED: tl.constexpr, T: tl.constexpr):
     """A tile of zeros for every time step."""
     steps = ()
     for _ in tl.static_range(T):
-        steps = (*steps, tl.zeros([KEPT, SUMMED], tl.float32))
+        steps += (tl.zeros([KEPT, SUMMED], tl.float32),)
     return steps
 
 
@@ -115,7 +116,7 @@ def forward_kernel(
         h = membranes(read(q + begin, elements, inside, step_size, T), gain, v_threshold, LEAKY, T)
         added = ()
         for t in tl.static_range(T):
-            added = (*added, totals[t] + as_spikes(fire(h[t], v_threshold) & inside))
+            added += (totals[t] + as_spikes(fire(h[t], v_threshold) & inside),)
         totals = added
 
     currents = ()
@@ -123,7 +124,7 @@ def forward_kernel(
         total = tl.sum(totals[t], axis=1)
         to = sums + (tl.cast(samples, tl.int64) * groups * t + group) * kept + rows
         tl.store(to, total.to(tl.int32), mask=rows < kept)
-        currents = (*currents, total)
+        currents += (total,)
     attention = attention_bits(membranes(currents, gain, attention_threshold, LEAKY, T), attention_threshold, T)
 
     for start in range(0, summed, SUMMED):
@@ -150,7 +151,7 @@ def backward_kernel(
         grads = read(grad_spikes + begin, elements, inside, step_size, T)
         added = ()
         for t in tl.static_range(T):
-            added = (*added, totals[t] + tl.where(fire(h[t], v_threshold), grads[t], 0.0))
+            added += (totals[t] + tl.where(fire(h[t], v_threshold), grads[t], 0.0),)
         totals = added
 
     currents = read(sums + group * kept, rows, rows < kept, tl.cast(samples, tl.int64) * groups * kept, T)
@@ -161,7 +162,7 @@ def backward_kernel(
     for t in tl.static_range(T - 1, -1, -1):
         grad_attention = tl.sum(totals[t], axis=1)
         grad_v, grad = step_backward(attention_h[t], grad_attention, grad_v, attention_threshold, alpha, gain, LEAKY)
-        grad_sums = (grad[:, None], *grad_sums)
+        grad_sums = (grad[:, None],) + grad_sums  # noqa: RUF005 (Triton knows no unpacking)
 
     for start in range(0, summed, SUMMED):
         elements, inside = tile(rows, start, kept, summed, kept_stride, summed_stride, SUMMED)
@@ -174,7 +175,7 @@ def backward_kernel(
         grads = read(grad_spikes + begin, elements, inside, step_size, T)
         masked = ()
         for t in tl.static_range(T):
-            masked = (*masked, tl.where(passes(attention, t), grads[t], 0.0))
+            masked += (tl.where(passes(attention, t), grads[t], 0.0),)
         write_gradients(grad_k + begin, elements, inside, step_size, h, masked, gain, v_threshold, alpha, LEAKY, T)
 
 
@@ -208,7 +209,7 @@ def forward(
     sums = q.new_empty((T, B, C, 1, 1) if heads is None else (T, B, heads, H, W), dtype=torch.int32)
     if q.numel():
         grid, sizes, constants = _sizes(q, heads, tau)
-        numbers = (1.0 if tau is None else 1.0 / tau, v_threshold, attention_threshold)
+        numbers = (gain_of(tau) or 1.0, v_threshold, attention_threshold)
         with torch.cuda.device_of(q):
             forward_kernel[grid](q, k, spikes, sums, *numbers, *sizes, **constants)
     return spikes, sums
@@ -229,7 +230,7 @@ def backward(
     grad_q, grad_k = torch.empty_like(q), torch.empty_like(q)
     if q.numel():
         grid, sizes, constants = _sizes(q, heads, tau)
-        numbers = (1.0 if tau is None else 1.0 / tau, v_threshold, attention_threshold, alpha)
+        numbers = (gain_of(tau) or 1.0, v_threshold, attention_threshold, alpha)
         with torch.cuda.device_of(q):
             backward_kernel[grid](grad, q, k, sums, grad_q, grad_k, *numbers, *sizes, **constants)
     return grad_q, grad_k
