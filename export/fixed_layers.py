@@ -40,8 +40,10 @@ def whole(sums: Tensor) -> Tensor:
 
 def convolve(x: Tensor, weight: Tensor, bias: Tensor, stride: tuple[int, int], padding: tuple[int, int]) -> Tensor:
     """W x + b in whole numbers: [T, B, C_in, H, W] -> [T, B, C_out, H', W']."""
-    sums = whole(F.conv2d(x.flatten(0, 1), weight.to(x.dtype), None, stride, padding))
-    return (sums + bias.to(x.dtype).view(-1, 1, 1)).unflatten(0, x.shape[:2])
+    shown = x[:1] if x.stride(0) == 0 else x  # an image that is shown T times is convolved once
+    sums = whole(F.conv2d(shown.flatten(0, 1), weight.to(x.dtype), None, stride, padding))
+    sums = (sums + bias.to(x.dtype).view(-1, 1, 1)).unflatten(0, shown.shape[:2])
+    return sums.expand(len(x), *sums.shape[1:])
 
 
 def read_out(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:

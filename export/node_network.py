@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import reduce
 
 import numpy as np
 import torch
@@ -69,7 +70,7 @@ class NodeNetwork(nn.Module):
         values = {INPUT: inputs.to(device, self.dtype)}
         last_use = {source: node.name for node in self.nodes for argument in node.arguments for source in argument}
         for node in self.nodes:
-            arguments = [sum(values[source] for source in argument) for argument in node.arguments]
+            arguments = [reduce(torch.add, [values[source] for source in argument]) for argument in node.arguments]
             values[node.name] = self.get_submodule(node.name)(*arguments)
             for source in [s for s in values if last_use.get(s) == node.name]:
                 del values[source]
