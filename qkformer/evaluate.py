@@ -16,7 +16,7 @@ EVALUATION_BATCH = 256
 
 @dataclass(frozen=True)
 class Evaluation:
-    """`accuracy`: the share of images with the largest logit at their label; `firing_rate`: spikes per neuron and step."""
+    """The share of images whose largest logit is at their label, and the spikes per neuron and time step."""
 
     accuracy: float
     firing_rate: float

@@ -61,7 +61,8 @@ class Objective(nn.Module):
 
     def forward(self, images: Tensor, targets: Tensor) -> Tensor:
         """Images [B, C, H, W], labels [B] or shares of classes [B, classes] -> the sum over the batch, a scalar."""
-        logits = self.network(images).float()
+        logits = self.network(images)
+        logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
         return F.cross_entropy(logits, targets, reduction="sum", label_smoothing=self.label_smoothing)
 
 
