@@ -25,13 +25,18 @@ def recorded(model, images):
 
 
 def assert_is_the_fixed_model(qat, calibration, images):
-    """Every logit and every spike of every population."""
+    """Every logit, every spike of every population, and what its neurons' gradients take for 1."""
+    fixed = export.quantize(qat.model, calibration)
     found, trace = recorded(qat, images)
-    wanted, reference = recorded(export.quantize(qat.model, calibration), images)
+    wanted, reference = recorded(fixed, images)
     assert torch.equal(found, wanted)
     assert set(trace) == set(reference)
     for name, values in reference.items():
         assert np.array_equal(trace[name], values), name
+    for layer in fixed.certificate:
+        if layer.name != "head":
+            neuron = qat.get_submodule(layer.population)
+            assert (neuron.scale, neuron.certified) == (layer.scale, layer.certified), layer.name
     return found, trace
 
 
