@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from .config import Config, StageConfig
 from .kernels import channel_attention, resolve_backend, token_attention
+from .kernels.lif_reference import membrane_dtype
 from .kernels.qk_attention import MAX_STEPS
 from .layers import Layered
 from .neuron import IF, LIF, Population
@@ -77,12 +78,12 @@ class QKAttention(Attention):
         self.mask = QKMask()
 
     def pooled_queries(self, q: Tensor) -> Tensor:
-        """The sum of query spikes that drives attn_lif."""
+        """The sum of query spikes that drives attn_lif, at least in float32: bfloat16 counts to 256 only."""
         raise NotImplementedError
 
     def mix(self, q: Tensor, k: Tensor) -> Tensor:
         """The keys that pass the mask, [T, B, C, H, W]."""
-        return self.mask(self.attn_lif(self.pooled_queries(q)), k)
+        return self.mask(self.attn_lif(self.pooled_queries(q)).to(k.dtype), k)
 
     def mix_currents(self, q: Tensor, k: Tensor, **constants: Any) -> Tensor:
         """`mix` of the spikes that currents q and k [T, B, C, H, W] cause; the constants are those of the kernels."""
@@ -129,7 +130,7 @@ class TokenAttention(QKAttention):
 
     def pooled_queries(self, q: Tensor) -> Tensor:
         """Sum over the channels of each head: [T, B, C, H, W] -> [T, B, heads, H, W]."""
-        return q.unflatten(2, (self.heads, -1)).sum(3)
+        return q.unflatten(2, (self.heads, -1)).sum(3, dtype=membrane_dtype(q.dtype))
 
     def mix_currents(self, q: Tensor, k: Tensor, **constants: Any) -> Tensor:
         """`kernels.token_attention`."""
@@ -145,7 +146,7 @@ class ChannelAttention(QKAttention):
 
     def pooled_queries(self, q: Tensor) -> Tensor:
         """Sum over the tokens: [T, B, C, H, W] -> [T, B, C, 1, 1]."""
-        return q.sum((3, 4), keepdim=True)
+        return q.sum((3, 4), keepdim=True, dtype=membrane_dtype(q.dtype))
 
     def mix_currents(self, q: Tensor, k: Tensor, **constants: Any) -> Tensor:
         """`kernels.channel_attention`."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -12,6 +14,7 @@ from .memory import laid_out_as
 from .qk_attention_reference import qk_attention_reference
 
 MAX_STEPS = 32  # of the kernels, which hold the attention's spikes as the bits of an int32
+MAX_SAMPLE = 2**31 - 1  # C H W of the kernels, whose offsets within a sample are int32
 
 
 def token_attention(
@@ -39,7 +42,8 @@ def token_attention(
         v_threshold: of queries and keys; a neuron fires where v >= its threshold.
         attention_threshold: of A.
         alpha: steepness of the surrogate gradient.
-        backend: `auto`, `torch` or `triton`, see `resolve_backend`. Above MAX_STEPS time steps `auto` is `torch`.
+        backend: `auto`, `torch` or `triton`, see `resolve_backend`. Beyond MAX_STEPS time steps or
+            MAX_SAMPLE currents of one sample `auto` is `torch`.
 
     Raises:
         KernelError: inputs that do not fit, or a backend that cannot compute them.
@@ -84,6 +88,15 @@ def _check_inputs(q: Tensor, k: Tensor, tau: float | None) -> None:
             raise KernelError(f"queries and keys must be of one {name}; got {of_q} and {of_k}")
 
 
+def _beyond_kernels(q: Tensor) -> str | None:
+    """Which limit of the kernels q is beyond, if any."""
+    if q.shape[0] > MAX_STEPS:
+        return f"at most {MAX_STEPS} time steps; got {q.shape[0]}"
+    if (size := math.prod(q.shape[2:])) > MAX_SAMPLE:
+        return f"at most {MAX_SAMPLE} currents per sample and time step; got {size}"
+    return None
+
+
 def _attend(
     backend: str,
     q: Tensor,
@@ -96,12 +109,9 @@ def _attend(
 ) -> Tensor:
     """Token attention of so many heads, or channel attention (None), by a backend."""
     chosen = resolve_backend(backend, q)
-    if chosen == "triton" and q.shape[0] > MAX_STEPS:
+    if chosen == "triton" and (beyond := _beyond_kernels(q)):
         if backend == "triton":
-            raise KernelError(
-                f'backend "triton" computes Q-K attention of at most {MAX_STEPS} time steps; got {q.shape[0]}: '
-                'choose backend "torch"'
-            )
+            raise KernelError(f'backend "triton" computes Q-K attention of {beyond}: choose backend "torch"')
         chosen = "torch"
     if chosen == "torch":
         return qk_attention_reference(q, k, heads, tau, v_threshold, attention_threshold, alpha)

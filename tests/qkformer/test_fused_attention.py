@@ -141,6 +141,21 @@ def test_only_what_one_kernel_can_compute_is_fused(device):
         assert not module.fuses(spikes)
 
 
+def test_modules_count_in_halves_as_the_kernel_does(device):
+    """257 spikes are 256 in bfloat16."""
+    token, channel = attentions(small_model(device))
+    token.heads = 1
+    for module, shape in ((token, (1, 1, 257, 1, 1)), (channel, (1, 1, 1, 1, 257))):
+        spikes = torch.ones(shape, dtype=torch.bfloat16, device=device)
+        for threshold, passes in ((128.5, True), (128.75, False)):  # half of 257 arrives
+            module.attn_lif.v_threshold = threshold
+            mixed = module.mix(spikes, spikes)
+            fused = module.mix_currents(spikes * 2, spikes * 2, attention_threshold=threshold, backend="triton")
+            assert mixed.dtype == fused.dtype == torch.bfloat16
+            assert torch.equal(mixed, fused)
+            assert mixed.any() == passes
+
+
 def test_a_neuron_changed_alone_is_computed_as_changed(device):
     model = small_model(device)
     for module in attentions(model):

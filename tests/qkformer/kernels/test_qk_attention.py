@@ -231,6 +231,12 @@ def test_too_many_time_steps_are_for_pytorch(device, refuses, monkeypatch):
     assert torch.equal(attend(q, k, TOKEN, backend="auto"), attend(q, k, TOKEN, backend="torch"))
 
 
+def test_offsets_within_a_sample_must_fit_32_bits(device, refuses):
+    q = torch.zeros(1, device=device).expand(1, 1, 2**16, 2**15, 1)
+    with refuses(KernelError, "2147483647 currents", "2147483648", '"torch"'):
+        channel_attention(q, q, backend="triton")
+
+
 def test_wrong_inputs_are_named(device, refuses):
     q, k, _ = currents(2, 1, 6, 2, 2, device=device)
     with refuses(KernelError, "heads", "4", "channels", "6"):
