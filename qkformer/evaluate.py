@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Set
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -40,14 +40,17 @@ def evaluate(model: nn.Module, images: Tensor, labels: Tensor) -> float:
 
 
 @torch.no_grad()
-def count_batches(model: nn.Module, batches: Iterable[tuple[Tensor, Tensor]], scale: float) -> Tensor:
+def count_batches(
+    model: nn.Module, batches: Iterable[tuple[Tensor, Tensor]], scale: float, neurons: Set[str] | None = None
+) -> Tensor:
     """Images right, images, spikes, neurons times steps: float64 [4], on the model's device.
 
-    `batches` are images [B, ...], to be divided by `scale`, and labels [B].
+    `batches` are images [B, ...], to be divided by `scale`, and labels [B]. `neurons` are the module paths of the
+    populations that count; those of all `Neuron`s if None.
     """
     weight = next(model.parameters())
     counts = torch.zeros(4, dtype=torch.float64, device=weight.device)
-    with _counting_spikes(model, counts):
+    with _counting_spikes(model, counts, neuron_paths(model) if neurons is None else neurons):
         for images, labels in batches:
             guesses = model(images.to(weight) / scale).argmax(1)
             counts[0] += (guesses == labels.to(weight.device)).sum()
@@ -55,13 +58,18 @@ def count_batches(model: nn.Module, batches: Iterable[tuple[Tensor, Tensor]], sc
     return counts
 
 
+def neuron_paths(model: nn.Module) -> Set[str]:
+    """The module paths of all neurons of a float model; its fixed model has populations at the same paths."""
+    return {path for path, module in model.named_modules() if isinstance(module, Neuron)}
+
+
 @contextmanager
-def _counting_spikes(model: nn.Module, counts: Tensor) -> Iterator[None]:
+def _counting_spikes(model: nn.Module, counts: Tensor, neurons: Set[str]) -> Iterator[None]:
     def add(module: nn.Module, inputs: tuple, spikes: Tensor) -> None:
         counts[2] += spikes.sum(dtype=torch.float64)
         counts[3] += spikes.numel()
 
-    hooks = [module.register_forward_hook(add) for module in model.modules() if isinstance(module, Neuron)]
+    hooks = [model.get_submodule(path).register_forward_hook(add) for path in neurons]
     try:
         yield
     finally:

@@ -6,12 +6,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any
 
+import numpy as np
 import torch
 from rich.progress import track
+from torch import Tensor
 
 from .data import DIGITS_MAXIMUM, load_digits
 from .image_batches import Batch, Memory, Preparation, Share, Stream, Table
-from .image_decode import MODES
+from .image_decode import MODES, as_mode, pixels
 from .image_source import DataError, ImageSource
 
 IN_MEMORY = 2**30  # bytes of decoded pictures that are kept in memory
@@ -19,6 +21,8 @@ PEEK = 64  # pictures that decide whether all are taken as they are
 LEAST_SHARE = 2  # pictures of an epoch's last batch for each process: BatchNorm needs more than one
 
 DIGITS = "digits"
+PIXEL_MAXIMUM = 255.0
+GREY = ("1", "L", "LA")  # modes of a picture without colour
 
 
 class ImageData:
@@ -162,7 +166,29 @@ def open_images(
     else:
         train, test = (Table(opened.table(split), prepare) for split in ("train", "test"))
         facts |= {"order": "permutation", "fingerprint": [opened.fingerprint()]}
-    return ImageData(opened.name, opened.class_names, train, test, scale=255.0, facts=facts)
+    return ImageData(opened.name, opened.class_names, train, test, scale=PIXEL_MAXIMUM, facts=facts)
+
+
+def load_pictures(source: str, split: str, count: int | None = None) -> tuple[Tensor, Tensor]:
+    """The first pictures of a split as they are: float32 [N, C, H, W] in [0, 1], C being 1 or 3, and labels int64 [N].
+
+    Args:
+        source: a folder or a name of the Hub, as `open_images` takes.
+        split: `train` or `test`.
+        count: how many; all if None.
+
+    Raises:
+        ImportError: `datasets` is not installed.
+        DataError: as `open_images`, or pictures of different sizes.
+    """
+    opened = ImageSource(source)
+    pictures, labels = zip(*map(opened.decode, islice(opened.rows(split), count)), strict=True)
+    sizes = {picture.size for picture in pictures}
+    if len(sizes) > 1:
+        raise DataError(f"data {opened.name!r} has pictures of {len(sizes)} sizes; bring them to one, in an .npz file")
+    channels = 1 if all(picture.mode in GREY for picture in pictures) else 3
+    stacked = np.stack([pixels(as_mode(picture, channels)) for picture in pictures])
+    return torch.from_numpy(stacked).float() / PIXEL_MAXIMUM, torch.tensor(labels)
 
 
 def _open_digits(channels: int, image_size: int) -> ImageData:

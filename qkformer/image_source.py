@@ -44,6 +44,8 @@ class ImageSource:
         self.is_local = Path(source).expanduser().is_dir()
         self.folder = Path(source).expanduser().resolve()
         self.name = self.folder.name if self.is_local else source
+        if not self.is_local and "/" not in source:
+            raise DataError(f"data {source!r} is neither digits nor a folder nor a name of the Hub, OWNER/NAME")
         name, _, config = (str(self.folder), "", "") if self.is_local else source.partition(":")
         self._streams = streaming or self.is_local
         try:

@@ -91,8 +91,6 @@ def train(
     """
     config = get_config(config) if isinstance(config, str) else config
     recipe = recipe or Recipe()
-    if wrap is not None and recipe.precision != "fp32":
-        raise ValueError(f"precision is {recipe.precision}; a wrapped model's integers need fp32")
     if config.events:
         raise ValueError(f"{config.name} takes event frames; training reads images only")
     command = command or f"qkformer.train({config.name!r}, data={data!r}, recipe={recipe}, output=...)"

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from hardware.files import write_atomically
 
 from .config import Config
-from .evaluate import EVALUATION_BATCH, Evaluation, count_batches
+from .evaluate import EVALUATION_BATCH, Evaluation, count_batches, neuron_paths
 from .image_data import ImageData
 from .model import SpikingTransformer, create_model
 from .recipe import Recipe
@@ -90,7 +90,9 @@ class Run:
         self.model = _seeded_model(config, recipe.seed)
         if initial is not None:
             self.model.load_state_dict(initial)
-        self.evaluated = create_model(config).eval().to(accelerator.device)  # in float32, without a wrapper
+        # A copy that is evaluated: without autocast, without torch.compile.
+        self.copy = create_model(config).eval().to(accelerator.device)
+        self.evaluated = wrap(self.copy).eval() if wrap else self.copy
         self.steps_per_epoch = data.steps_per_epoch(recipe.batch_size, accelerator.num_processes)
         if accelerator.num_processes > 1:
             synchronize_batchnorm(self.model, accelerator.device)
@@ -185,10 +187,10 @@ class Run:
         return epoch
 
     def evaluate(self) -> Evaluation:
-        """The weights as they are, on the held-out images, in float32: what will be deployed."""
-        self.evaluated.load_state_dict(self.model.state_dict())
+        """The weights as they are, on the held-out images, without autocast; through the wrapper if there is one."""
+        self.copy.load_state_dict(self.model.state_dict())
         batches = self.data.test_batches(batch_size=EVALUATION_BATCH * self.accelerator.num_processes, **self.share)
-        counts = count_batches(self.evaluated, batches, self.data.scale)
+        counts = count_batches(self.evaluated, batches, self.data.scale, neuron_paths(self.copy))
         return Evaluation.of(self.accelerator.reduce(counts))
 
     def save(self, path: Path) -> None:

@@ -22,6 +22,7 @@ from hardware.files import write_atomically
 from .. import checkpoint
 from ..config import Config
 from ..data import DATA_SETS, load_data
+from ..image_data import load_pictures
 
 CALIBRATION_IMAGES = 256
 
@@ -32,7 +33,10 @@ def _at_least_one(images: int) -> int:
     return images
 
 
-DATA_HELP = f"{', '.join(DATA_SETS)} (held-out part), or an .npz with 'images' [N, C, H, W] and perhaps 'labels' [N]."
+DATA_HELP = (
+    f"{', '.join(DATA_SETS)}, a folder of pictures (test.parquet, or test/CLASS/*.png) or a Hub name OWNER/NAME, each "
+    "its held-out part; or an .npz with 'images' [N, C, H, W] and perhaps 'labels' [N]."
+)
 Data = Annotated[str, typer.Option(help=DATA_HELP)]
 Images = Annotated[int, typer.Option(callback=_at_least_one, help="How many images, from the first.")]
 Json = Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Also write what is printed as JSON.")]
@@ -44,7 +48,12 @@ def load_inputs(data: str, count: int | None = None, split: str = "test") -> tup
 
     Raises ValueError for a name or file that is neither, and for arrays that are not what they must be.
     """
-    images, labels = load_data(data, split) if data in DATA_SETS else _read_npz(data)
+    if data in DATA_SETS:
+        images, labels = load_data(data, split)
+    elif Path(data).suffix == ".npz" or not (Path(data).is_dir() or "/" in data):
+        images, labels = _read_npz(data)
+    else:
+        images, labels = load_pictures(data, split, count)
     return images[:count], None if labels is None else labels[:count]
 
 
@@ -66,7 +75,9 @@ def load_calibration(data: str, config: Config) -> Tensor:
 def _read_npz(data: str) -> tuple[Tensor, Tensor | None]:
     path = Path(data)
     if path.suffix != ".npz" or not path.is_file():
-        raise ValueError(f"--data is '{data}', which is neither an .npz file nor one of: {', '.join(DATA_SETS)}")
+        raise ValueError(
+            f"--data is '{data}', which is neither a folder, an .npz file nor one of: {', '.join(DATA_SETS)}"
+        )
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from torch import Tensor
 
 from export import QuantizationAware
 
 from ..configs import get_config
+from ..model import SpikingTransformer
 from ..recipes import recipe_for
 from ..train import STATE_SUFFIX
 from ..train import train as run_training
-from .options import Json, check_writable, command_line, write_json
+from .options import Json, check_writable, command_line, load_calibration, write_json
 from .show import percent, say
 
 Output = Annotated[
@@ -77,16 +80,18 @@ def train(
         "channels_last": channels_last or None,
         "compile": compiled or None,
     }
+    if time_steps is not None:
+        described = described.replace(time_steps=time_steps)
     recipe = replace(recipe_for(described), **{name: value for name, value in given.items() if value is not None})
     try:
         last = run_training(
-            described if time_steps is None else described.replace(time_steps=time_steps),
+            described,
             output=output,
             data=data,
             recipe=recipe,
             resume=resume,
             initial=initial,
-            wrap=QuantizationAware if qat else None,
+            wrap=_quantization_aware(load_calibration(data, described)) if qat else None,
             backend=backend,
             streaming=streaming,
             workers=workers,
@@ -100,3 +105,12 @@ def train(
     epochs_done = f"{last.epoch} epoch{'s' if last.epoch > 1 else ''}"
     say(f"{output}: held-out accuracy {percent(last.accuracy)} after {epochs_done}, {last.seconds:.0f} s")
     write_json(json, {"checkpoint": str(output), "recipe": recipe.to_dict(), **asdict(last)})
+
+
+def _quantization_aware(calibration: Tensor) -> Callable[[SpikingTransformer], QuantizationAware]:
+    """What trains the network that `qkformer export` writes from the same calibration images."""
+
+    def quantization_aware(model: SpikingTransformer) -> QuantizationAware:
+        return QuantizationAware(model, calibration)
+
+    return quantization_aware

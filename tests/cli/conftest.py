@@ -5,12 +5,12 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
+from digits_folder import write_digits
 
 import hardware
 from export import quantize, to_nir, write_graph
 from qkformer import load_checkpoint, load_data
 from qkformer.cli import main
-from qkformer.data import DATA_SETS, load_digits
 
 
 class Result(NamedTuple):
@@ -58,15 +58,10 @@ def graph(tmp_path_factory):
     return path
 
 
-@pytest.fixture
-def few_digits(monkeypatch):
-    """The data set `few`: a twentieth of the digits, to train on in seconds."""
-
-    def few(split):
-        images, labels = load_digits(split)
-        return images[::20], labels[::20]
-
-    monkeypatch.setitem(DATA_SETS, "few", few)
+@pytest.fixture(scope="session")
+def few_digits(tmp_path_factory):
+    """A folder of a few digits, to train on in seconds."""
+    return str(write_digits(tmp_path_factory.mktemp("few-digits")))
 
 
 @pytest.fixture

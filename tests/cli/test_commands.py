@@ -11,6 +11,7 @@ import pytest
 import torch
 
 import hardware
+from export import quantize
 from qkformer import (
     create_model,
     get_config,
@@ -20,6 +21,7 @@ from qkformer import (
     record_spikes,
     save_checkpoint,
 )
+from qkformer.image_data import load_pictures
 
 COMMAND = Path(sys.executable).with_name("qkformer")
 README = (Path(__file__).parents[2] / "README.md").read_text()
@@ -114,9 +116,11 @@ def test_info_says_what_cannot_be_exported(qkformer):
 
 
 def test_train_resumes_and_writes_a_checkpoint(qkformer, few_digits):
-    options = ("--data", "few", "--batch-size", "24", "--epochs", "1", "--json", "train.json")
+    options = ("--data", few_digits, "--batch-size", "24", "--epochs", "1", "--json", "train.json")
     result = qkformer("train", "qkformer-digits", *options)
     assert result.status == 0
+    assert "qkformer-digits: neurons on plain PyTorch on the CPU, 1 process" in result.out
+    assert "epoch 1/1: loss" in result.out
     assert "runs/qkformer-digits/model.safetensors: held-out accuracy" in result.out
     found = record("train.json", f"qkformer train qkformer-digits {' '.join(options)}")
     assert found["recipe"]["epochs"] == found["epoch"] == 1
@@ -128,6 +132,28 @@ def test_train_resumes_and_writes_a_checkpoint(qkformer, few_digits):
     weights = Path(found["checkpoint"]).read_bytes()
     assert qkformer("train", "qkformer-digits", *options, "--resume").status == 0
     assert Path(found["checkpoint"]).read_bytes() == weights  # nothing was left to do
+
+
+def test_train_goes_on_from_a_checkpoint_on_quantized_weights(qkformer, few_digits):
+    options = ("--data", few_digits, "--from", "qkformer-digits", "--batch-size", "36", "--epochs", "1")
+    assert qkformer("train", "qkformer-digits", *options, "--learning-rate", "1e-4", "--qat").status == 0
+    model, _ = load_checkpoint("runs/qkformer-digits/model.safetensors")
+    metadata = read_metadata("runs/qkformer-digits/model.safetensors")
+    assert (metadata["initial"]["name"], metadata["wrap"]) == ("qkformer-digits.safetensors", "quantization_aware")
+    fixed = quantize(model, load_pictures(few_digits, "train", 256)[0])
+    images, labels = load_pictures(few_digits, "test")
+    assert metadata["accuracy"] == (fixed(images).argmax(1) == labels).double().mean()
+    assert 0 < metadata["firing_rate"] < 0.5
+    before = load_checkpoint("qkformer-digits")[0].state_dict()
+    moved = [not torch.equal(tensor, before[key]) for key, tensor in model.named_parameters()]
+    assert any(moved)
+
+
+def test_commands_read_folders_of_pictures(qkformer, few_digits):
+    result = qkformer("info", "qkformer-digits", "--data", few_digits, "--images", "30", "--json", "info.json")
+    assert result.status == 0
+    (accuracy,) = re.findall(r"accuracy ([\d.]+) %", result.out)
+    assert float(accuracy) >= 90
 
 
 def test_export_prints_the_certificate(qkformer, graph):

@@ -4,10 +4,11 @@ import sys
 import numpy as np
 import pytest
 import torch
+from digits_folder import write_digits
 from PIL import Image
 
 from qkformer import image_batches, image_data, load_digits
-from qkformer.image_data import open_images
+from qkformer.image_data import load_pictures, open_images
 from qkformer.image_source import DataError
 
 datasets = pytest.importorskip("datasets", reason="Hugging Face datasets is an optional package")
@@ -402,3 +403,30 @@ def test_a_name_that_is_nowhere_is_told(monkeypatch):
     monkeypatch.setattr(datasets, "load_dataset_builder", hub)
     with pytest.raises(DataError, match=r"data 'no/where' is not a folder, and the Hub does not give it: .*no/where"):
         quietly("no/where")
+
+
+def test_without_a_slash_a_name_is_no_name_of_the_hub(monkeypatch):
+    monkeypatch.setattr(datasets, "load_dataset_builder", lambda *_: pytest.fail("asked the Hub"))
+    with pytest.raises(DataError, match="'cifer10' is neither digits nor a folder nor a name of the Hub, OWNER/NAME"):
+        quietly("cifer10")
+
+
+def test_pictures_are_loaded_as_they_are(tmp_path):
+    folder = str(write_digits(tmp_path, train=5, test=7))
+    images, labels = load_digits("test")
+    found, answers = load_pictures(folder, "test")
+    assert torch.equal(answers, labels[:7])
+    assert found.shape == (7, 1, 8, 8)
+    assert torch.equal(found, (images[:7] * 255).round() / 255)
+    assert torch.equal(load_pictures(folder, "test", 3)[0], found[:3])
+    assert len(load_pictures(folder, "train", 256)[1]) == 5
+
+
+def test_pictures_of_several_sizes_are_not_loaded(tmp_path):
+    for number, size in enumerate(((8, 8), (9, 8))):
+        for split in "train", "test":
+            folder = tmp_path / split / f"class {number}"
+            folder.mkdir(parents=True, exist_ok=True)
+            Image.new("RGB", size).save(folder / f"{number}.png")
+    with pytest.raises(DataError, match=r"has pictures of 2 sizes; bring them to one, in an .npz file"):
+        load_pictures(str(tmp_path), "train")
