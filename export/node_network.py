@@ -67,7 +67,12 @@ class NodeNetwork(nn.Module):
         """Inputs [T, B, C, H, W] -> the output population [T, B, classes]."""
         device = next((buffer.device for buffer in self.buffers()), torch.device("cpu"))
         inputs = inputs if isinstance(inputs, Tensor) else torch.from_numpy(np.ascontiguousarray(inputs))
-        values = {INPUT: inputs.to(device, self.dtype)}
+        # Autocast would round sums to bfloat16's 8 bits.
+        with torch.autocast(device.type, enabled=False):
+            return self._run(inputs.to(device, self.dtype))
+
+    def _run(self, inputs: Tensor) -> Tensor:
+        values = {INPUT: inputs}
         last_use = {source: node.name for node in self.nodes for argument in node.arguments for source in argument}
         for node in self.nodes:
             arguments = [reduce(torch.add, [values[source] for source in argument]) for argument in node.arguments]

@@ -32,6 +32,18 @@ def test_logits_sum_over_time():
     assert small_model()(images).tolist() == [[0.25 * 3 * (2 * 2 + 1), 0.25 * 3 * -2]]
 
 
+def test_autocast_changes_nothing():
+    fixed = FixedModel(Encoding("wide", (8, 5, 5), time_steps=2))
+    generator = torch.Generator().manual_seed(0)
+    weight = torch.randint(-127, 128, (16, 8, 3, 3), generator=generator)
+    fixed.add("output", FixedConv(weight, torch.zeros(16), (1, 1), (1, 1)), "input")
+    inputs = np.random.default_rng(0).integers(-127, 128, (2, 3, 8, 5, 5))
+    expected = fixed.run(inputs)
+    assert expected.abs().max() > 2**12  # bfloat16 holds 8 bits
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(fixed.run(inputs), expected)
+
+
 def test_inputs_are_not_changed():
     inputs = np.ones((1, 1, 1, 2, 2), np.int8)
     small_model().run(inputs)
