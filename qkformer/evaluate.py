@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Set
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain
 
 import torch
 from torch import Tensor, nn
@@ -48,11 +49,13 @@ def count_batches(
     `batches` are images [B, ...], to be divided by `scale`, and labels [B]. `neurons` are the module paths of the
     populations that count; those of all `Neuron`s if None.
     """
-    weight = next(model.parameters())
+    # A fixed model has no parameters; it takes images of any precision.
+    weight = next(chain(model.parameters(), model.buffers()))
+    dtype = weight.dtype if weight.is_floating_point() else torch.float32
     counts = torch.zeros(4, dtype=torch.float64, device=weight.device)
     with _counting_spikes(model, counts, neuron_paths(model) if neurons is None else neurons):
         for images, labels in batches:
-            guesses = model(images.to(weight) / scale).argmax(1)
+            guesses = model(images.to(weight.device, dtype) / scale).argmax(1)
             counts[0] += (guesses == labels.to(weight.device)).sum()
             counts[1] += len(labels)
     return counts

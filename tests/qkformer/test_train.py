@@ -9,6 +9,7 @@ import pytest
 import torch
 from digits_folder import write_digits
 
+from export import quantize
 from qkformer import (
     CheckpointError,
     Recipe,
@@ -234,3 +235,9 @@ def test_evaluation_counts_and_keeps_the_mode():
         model.head.bias.copy_(torch.arange(10.0))
     assert evaluate(model, images, labels) == (labels == 9).sum().item() / len(labels)
     assert model.training
+
+
+def test_the_fixed_model_is_evaluated_likewise():
+    images, labels = load_digits("test")
+    fixed = quantize(load_checkpoint("qkformer-digits")[0], load_digits("train")[0])
+    assert evaluate(fixed, images[:40], labels[:40]) == (fixed(images[:40]).argmax(1) == labels[:40]).double().mean()
