@@ -50,7 +50,7 @@ class Recipe:
     channels_last: bool = False
     compile: bool = False
     seed: int = 0
-    threads: int = 2
+    threads: int = 1
 
     def __post_init__(self):
         for entry in fields(self):

@@ -9,9 +9,7 @@ from .config import Config
 from .recipe import Recipe
 
 # Small networks on one CPU core: few epochs, hence light augmentation and a high learning rate.
-_FASHION_MNIST = Recipe(
-    epochs=8, learning_rate=4e-3, precision="bf16", threads=1, augmentation=Augmentation(crop=2, flip=0.5)
-)
+_FASHION_MNIST = Recipe(epochs=8, learning_rate=4e-3, precision="bf16", augmentation=Augmentation(crop=2, flip=0.5))
 _CIFAR10_DEPLOYABLE = replace(_FASHION_MNIST, epochs=14)
 
 # The papers' pictures are normalized; here they stay in [0, 1], as hardware gets them, and the first BatchNorm does it.
