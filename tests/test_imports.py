@@ -95,3 +95,24 @@ except ImportError as error:
     assert message.count("\n") == 1
     assert message.startswith("Lava is not installed: run")
     assert 'uv pip install -e ".[lava]"' in message
+
+
+def test_models_need_nothing_that_training_does():
+    code = "import sys, qkformer\nqkformer.create_model('qkformer-digits')\nqkformer.load_checkpoint('qkformer-digits')"
+    packages = ("triton", "accelerate", "datasets", "kornia", "tensorboard")
+    run(code, *packages)
+    # torch looks for Triton by itself.
+    assert loaded({"accelerate", "datasets", "kornia", "tensorboard"}, code) == []
+
+
+@pytest.mark.parametrize("absent", ["accelerate", "datasets"])
+def test_what_training_needs_is_named(absent, tmp_path):
+    code = f"""
+import qkformer
+data = "digits" if {absent!r} == "accelerate" else {str(tmp_path)!r}
+try:
+    qkformer.train("qkformer-digits", output="model", data=data, show_progress=False)
+except ImportError as error:
+    print(error)
+"""
+    assert run(code, absent).endswith('pip install "qkformer[train]"\n')
