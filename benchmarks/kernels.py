@@ -37,10 +37,10 @@ REPEATS, WARM_UP = 30, 5
 Operation = Callable[..., Tensor]
 
 
-def seconds(call: Callable[[], object], device: torch.device, repeats: int = REPEATS) -> float:
+def seconds(call: Callable[[], object], device: torch.device) -> float:
     """The median time of a call, on a GPU by its own clock."""
     times = []
-    for repeat in range(repeats + WARM_UP):
+    for repeat in range(REPEATS + WARM_UP):
         if device.type == "cuda":
             start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
             start.record()
@@ -204,7 +204,7 @@ def measure_on_cpu(device: torch.device) -> None:
             expected = run(bind_reference(operation), inputs, grad)
             if interpreted():
                 check(run(bind(operation, "triton"), inputs, grad), expected)
-            taken = seconds(lambda: run(bind(operation, "torch"), inputs, grad), device, repeats=5)  # noqa: B023
+            taken = seconds(lambda: run(bind(operation, "torch"), inputs, grad), device)  # noqa: B023
             kernel = "kernel equals it in the interpreter" if interpreted() else "kernel not checked"
             shape = list(inputs[0].shape)
             print(f"{name}, {shape}: plain PyTorch on the CPU {taken * 1e3:.2f} ms; {kernel}")
