@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 import math
+import os
 import statistics
 import time
 from collections.abc import Callable, Sequence
@@ -66,13 +67,12 @@ def copy_bandwidth(device: torch.device) -> float:
 
 def spikingjelly_lif() -> Operation | str:
     """SpikingJelly's multi-step LIF with its Triton backend, or why there is none."""
+    os.environ["SJ_LIF_CUDA_IMPLEMENTATION"] = "triton"  # how version 2.0 is told, before it is imported
     try:
         from spikingjelly.activation_based import functional, neuron, surrogate
 
         options = {"tau": 2.0, "v_threshold": 1.0, "v_reset": 0.0, "decay_input": True, "detach_reset": True}
-        node = neuron.LIFNode(
-            **options, surrogate_function=surrogate.Sigmoid(4.0), step_mode="m", backend="triton", store_v_seq=False
-        )
+        node = neuron.LIFNode(**options, surrogate_function=surrogate.Sigmoid(4.0), step_mode="m", store_v_seq=False)
     except (ImportError, ValueError, NotImplementedError, TypeError) as error:
         return f"{type(error).__name__}: {error}"
 

@@ -15,6 +15,7 @@ about a GPU. With TRITON_INTERPRET=1 the kernels are held against plain PyTorch 
 from __future__ import annotations
 
 import argparse
+import os
 import statistics
 import time
 from collections.abc import Callable
@@ -46,6 +47,7 @@ def with_backend(backend: str) -> Callable[[SpikingTransformer], nn.Module]:
 
 def with_spikingjelly(model: SpikingTransformer) -> nn.Module:
     """A copy of a model with SpikingJelly's LIF on its Triton backend; an error where there is none."""
+    os.environ["SJ_LIF_CUDA_IMPLEMENTATION"] = "triton"  # how version 2.0 is told, before it is imported
     from spikingjelly.activation_based import functional, neuron, surrogate
 
     copied = deepcopy(model)
@@ -59,7 +61,6 @@ def with_spikingjelly(model: SpikingTransformer) -> nn.Module:
                 surrogate_function=surrogate.Sigmoid(4.0),
                 detach_reset=True,
                 step_mode="m",
-                backend="triton",
                 store_v_seq=False,
             )
             copied.set_submodule(path, node)

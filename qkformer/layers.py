@@ -117,8 +117,7 @@ class Layered(nn.Module):
 
     def current(self, name: str, x: Tensor) -> Tensor:
         """bn(conv(x)), max-pooled if currents are: [T, B, C, H, W] -> what drives the neuron, [T, B, C', H', W']."""
-        layer = self.layer(name)
-        shown = x[:1] if x.stride(0) == 0 else x  # an image that is shown T times is convolved once
+        layer, shown = self.layer(name), _shown(x)
         current = _normalized(layer.bn, _convolved(layer.conv, shown.flatten(0, 1)))
         if layer.pool is not None and not layer.pool_after_lif:
             current = layer.pool(current)
@@ -135,12 +134,19 @@ class Layered(nn.Module):
         if layer.lif_first:
             x = layer.lif(x)
         if _fuses(layer, x):
-            out = layer.lif(_convolved(layer.conv, x.flatten(0, 1)).unflatten(0, x.shape[:2]), layer.bn)
+            shown = _shown(x)
+            convolved = _convolved(layer.conv, shown.flatten(0, 1)).unflatten(0, shown.shape[:2])
+            out = layer.lif(convolved.expand(len(x), *convolved.shape[1:]), layer.bn)
         else:
             out = self.current(name, x)
             if layer.lif is not None and not layer.lif_first:
                 out = layer.lif(out)
         return layer.pool(out) if layer.pool_after_lif else out
+
+
+def _shown(x: Tensor) -> Tensor:
+    """x [T, B, ...], or only its first step where an image is shown T times: it is convolved once."""
+    return x[:1] if x.stride(0) == 0 else x
 
 
 def _fuses(layer: Layer, x: Tensor) -> bool:

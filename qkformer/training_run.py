@@ -147,8 +147,9 @@ class Run:
         if recipe.channels_last:
             images = images.contiguous(memory_format=torch.channels_last)
         self.optimizer.zero_grad()
-        parts = [part.tensor_split(recipe.accumulation) for part in (images, targets)]
-        parts = list(zip(*parts, strict=True))
+        # As many on every process, and none empty, also of an epoch's last, smaller batch.
+        micro_batches = min(recipe.accumulation, count // self.accelerator.num_processes)
+        parts = list(zip(images.tensor_split(micro_batches), targets.tensor_split(micro_batches), strict=True))
         for number, (some, their_targets) in enumerate(parts, start=1):
             last = number == len(parts)
             with nullcontext() if last else self.accelerator.no_sync(self.objective):
