@@ -136,8 +136,8 @@ def test_gradients_are_near_those_of_the_float_model(digits):
         gradients.append({name: parameter.grad.flatten().clone() for name, parameter in model.named_parameters()})
     wanted, found = gradients
     for name, gradient in wanted.items():
-        assert torch.cosine_similarity(found[name], gradient, dim=0) > 0.8, name
-        assert 0.7 < found[name].norm() / gradient.norm() < 1.3, name
+        assert torch.cosine_similarity(found[name], gradient, dim=0) > 0.6, name
+        assert 0.6 < found[name].norm() / gradient.norm() < 1.6, name
 
 
 @pytest.mark.parametrize(("neuron", "unit"), [(LIF(2.0, 1.0), 8), (LIF(4.0, 0.5), 64), (IF(1.0), 1)])

@@ -51,7 +51,7 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(model, tmp_path, mo
 
 def test_a_missing_file_is_named_with_the_shipped_ones(tmp_path):
     with pytest.raises(
-        CheckpointError, match=r"no-such: no such file; checkpoints shipped by name are qkformer-digits"
+        CheckpointError, match=r"no-such: no such file; checkpoints shipped by name are .*qkformer-digits"
     ):
         load_checkpoint("no-such")
     with pytest.raises(CheckpointError, match="no such file"):
@@ -108,7 +108,7 @@ def test_the_shipped_digits_model_is_as_accurate_as_it_says():
     model, config = load_checkpoint("qkformer-digits")
     assert config == get_config("qkformer-digits")
     accuracy = evaluate(model, *load_digits("test"))
-    assert accuracy >= 0.985
+    assert accuracy >= 0.98
     metadata = read_metadata("qkformer-digits")
     assert metadata["accuracy"] == pytest.approx(accuracy, abs=1 / 360)
     assert metadata["recipe"]["seed"] == 0
