@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import torch
-import torch.distributed.nn.functional as collective
-from torch import Tensor, nn
+from torch import Tensor, distributed, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 
@@ -17,6 +16,22 @@ def synchronize_batchnorm(model: nn.Module, device: torch.device) -> None:
         if isinstance(module, _BatchNorm):
             kind = nn.SyncBatchNorm if device.type == "cuda" else SynchronizedBatchNorm
             model.set_submodule(name, _converted(kind, module))
+
+
+class _SumOverProcesses(torch.autograd.Function):
+    """The sum of all processes' tensors; each tensor's gradient is the sum of the gradients of all their results."""
+
+    @staticmethod
+    def forward(ctx, x: Tensor) -> Tensor:
+        total = x.clone()
+        distributed.all_reduce(total)
+        return total
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor) -> Tensor:
+        total = gradient.contiguous().clone()
+        distributed.all_reduce(total)
+        return total
 
 
 class SynchronizedBatchNorm(_BatchNorm):
@@ -35,7 +50,7 @@ class SynchronizedBatchNorm(_BatchNorm):
         over = [dim for dim in range(x.ndim) if dim != 1]
         wide = x.float() if x.dtype in (torch.bfloat16, torch.float16) else x
         count = wide.new_full((1,), x.numel() // x.shape[1])
-        sums = collective.all_reduce(torch.cat([wide.sum(over), wide.square().sum(over), count]))
+        sums = _SumOverProcesses.apply(torch.cat([wide.sum(over), wide.square().sum(over), count]))
         total, squares, count = sums.split([x.shape[1], x.shape[1], 1])
         mean = total / count
         variance = (squares / count - mean.square()).clamp(min=0)

@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import importlib.util
 import json
+import os
 import signal
 import threading
 import time
@@ -146,6 +147,11 @@ def train(
                     on_epoch(epoch)
         accelerator.end_training()
     return run.history[-1]
+
+
+def is_main_process() -> bool:
+    """Whether this process is the one that prints and writes, of those that a launcher has started."""
+    return int(os.environ.get("RANK", 0)) == 0
 
 
 def _accelerator(recipe: Recipe, config: Config, tensorboard: str | Path | None) -> Accelerator:

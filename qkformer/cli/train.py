@@ -15,7 +15,7 @@ from export import QuantizationAware
 from ..configs import get_config
 from ..model import SpikingTransformer
 from ..recipes import recipe_for
-from ..train import STATE_SUFFIX
+from ..train import STATE_SUFFIX, is_main_process
 from ..train import train as run_training
 from .options import Json, check_writable, command_line, load_calibration, write_json
 from .show import percent, say
@@ -99,9 +99,11 @@ def train(
             command=command_line(),
         )
     except KeyboardInterrupt:
-        if Path(f"{output}{STATE_SUFFIX}").is_file():
+        if is_main_process() and Path(f"{output}{STATE_SUFFIX}").is_file():
             say(f"{output}{STATE_SUFFIX}: saved; the same command with --resume goes on")
         raise
+    if not is_main_process():
+        return
     epochs_done = f"{last.epoch} epoch{'s' if last.epoch > 1 else ''}"
     say(f"{output}: held-out accuracy {percent(last.accuracy)} after {epochs_done}, {last.seconds:.0f} s")
     write_json(json, {"checkpoint": str(output), "recipe": recipe.to_dict(), **asdict(last)})

@@ -15,11 +15,12 @@ from qkformer import load_checkpoint, read_metadata
 
 # In float64 the order of sums shows only far behind the point, and flips no spike.
 SCRIPT = """
-import json, os, sys
+import json, os, sys, warnings
 from dataclasses import asdict
 import torch
 from qkformer import Recipe, get_config, train
 from qkformer.augment import Augmentation
+warnings.simplefilter("error")
 torch.set_default_dtype(torch.float64)
 recipe = Recipe(epochs=2, batch_size=16, threads=1, augmentation=Augmentation(affine=1.0, flip=0.2, erasing=0.2))
 epochs = []
@@ -71,3 +72,14 @@ def test_their_checkpoint_says_how_many_they_were(runs):
     _, folder = runs
     assert read_metadata(folder / "both")["processes"] == 2
     assert load_checkpoint(folder / "both")[1].name == "qkformer-digits"
+
+
+def test_only_one_of_two_processes_speaks(runs, tmp_path):
+    _, folder = runs
+    options = ["--epochs", "1", "--batch-size", "16", "--json", "train.json"]
+    command = [sys.executable, *LAUNCH, "-m", "qkformer", "train", "qkformer-digits", "--data", str(folder), *options]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=280)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("held-out accuracy") == 2  # of the epoch, and at the end
+    assert "neurons on plain PyTorch on the CPU, 2 processes" in done.stdout
+    assert json.loads((tmp_path / "train.json").read_text())["epoch"] == 1
