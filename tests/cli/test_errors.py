@@ -48,7 +48,7 @@ def write_checkpoint(kind):
 @pytest.mark.parametrize(
     ("kind", "part"),
     [
-        ("unknown", "no such file; checkpoints shipped by name are qkformer-digits"),
+        ("unknown", "no such file; checkpoints shipped by name are qkformer-"),
         ("truncated", "not a whole safetensors file"),
         ("empty", "not a whole safetensors file"),
         ("foreign", "conv1.weight"),
