@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 from PIL.Image import Image
 
 INSTALL = 'data sets of pictures are read by datasets: pip install "qkformer[train]"'
+HUB_NAME = r"\w[\w.-]*/[\w.-]+(:[^/]+)?"  # OWNER/NAME:CONFIGURATION; nothing else is asked for over the network
 TEST_SPLITS = ("test", "validation", "valid", "val")  # the first that is there, with labels
 SECRET = (None, -1)  # labels that are not given away, as those of ImageNet's test split
 SAMPLED_FILES = 1000  # of which the content is sampled for the fingerprint
@@ -44,7 +46,7 @@ class ImageSource:
         self.is_local = Path(source).expanduser().is_dir()
         self.folder = Path(source).expanduser().resolve()
         self.name = self.folder.name if self.is_local else source
-        if not self.is_local and "/" not in source:
+        if not self.is_local and not re.fullmatch(HUB_NAME, source):
             raise DataError(f"data {source!r} is neither digits nor a folder nor a name of the Hub, OWNER/NAME")
         name, _, config = (str(self.folder), "", "") if self.is_local else source.partition(":")
         self._streams = streaming or self.is_local

@@ -48,6 +48,7 @@ def train(
     wrap: Wrap | None = None,
     backend: str = "auto",
     streaming: bool = False,
+    label: str | None = None,
     workers: int = 0,
     tensorboard: str | Path | None = None,
     command: str | None = None,
@@ -76,6 +77,7 @@ def train(
         wrap: what is trained in place of the bare model, as `export.QuantizationAware`; it shares its weights.
         backend: what the neurons run on: `auto`, `torch` or `triton`.
         streaming: read the data as it comes, never all of it.
+        label: the column of labels, where the data have several (`fine_label` of CIFAR-100).
         workers: processes that decode images, where these are not kept in memory.
         tensorboard: a folder for TensorBoard's files.
         command: what was typed, for the checkpoint's metadata; the call of this function if not given.
@@ -98,7 +100,12 @@ def train(
     accelerator = _accelerator(recipe, config, tensorboard)
     shown = show_progress and accelerator.is_main_process
     images = open_images(
-        data, channels=config.in_channels, image_size=config.image_size, streaming=streaming, show_progress=shown
+        data,
+        channels=config.in_channels,
+        image_size=config.image_size,
+        streaming=streaming,
+        label=label,
+        show_progress=shown,
     )
     if images.classes != config.num_classes:
         raise ValueError(f"{data} has {images.classes} classes; {config.name} has {config.num_classes}")

@@ -227,8 +227,8 @@ class Run:
         self.history = [Epoch(**epoch) for epoch in state["history"]]
         for name, value in state["at"].items():
             setattr(self, name, value)
-        # The sum is over all processes; one of them goes on with it.
-        self.loss_sum = state["loss_sum"].to(self.loss_sum.device) * self.accelerator.is_main_process
+        # The sum is over all processes; each goes on with its part.
+        self.loss_sum = state["loss_sum"].to(self.loss_sum.device) / self.accelerator.num_processes
 
 
 def _seeded_model(config: Config, seed: int) -> SpikingTransformer:

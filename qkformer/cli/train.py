@@ -60,6 +60,7 @@ def train(
         bool, typer.Option("--qat", help="Train with the integers of the fixed model in the forward pass.")
     ] = False,
     streaming: Annotated[bool, typer.Option("--streaming", help="Never read all of the data at once.")] = False,
+    label: Annotated[str | None, typer.Option(help="The column of labels, if there are several.")] = None,
     workers: Annotated[int, typer.Option(help="Processes that decode images not kept in memory.")] = 0,
     tensorboard: Annotated[Path | None, typer.Option(metavar="FOLDER", help="Write TensorBoard's files.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted run at the same output.")] = False,
@@ -94,13 +95,14 @@ def train(
             wrap=_quantization_aware(load_calibration(data, described)) if qat else None,
             backend=backend,
             streaming=streaming,
+            label=label,
             workers=workers,
             tensorboard=tensorboard,
             command=command_line(),
         )
     except KeyboardInterrupt:
         if is_main_process() and Path(f"{output}{STATE_SUFFIX}").is_file():
-            say(f"{output}{STATE_SUFFIX}: saved; the same command with --resume goes on")
+            say(f"{output}{STATE_SUFFIX}: the last state; the same command with --resume goes on")
         raise
     if not is_main_process():
         return

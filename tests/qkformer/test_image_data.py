@@ -405,10 +405,11 @@ def test_a_name_that_is_nowhere_is_told(monkeypatch):
         quietly("no/where")
 
 
-def test_without_a_slash_a_name_is_no_name_of_the_hub(monkeypatch):
+@pytest.mark.parametrize("name", ["cifer10", "/no/where", "./no", "a/b/c", "../no"])
+def test_what_is_no_name_of_the_hub_is_not_asked_for(monkeypatch, name):
     monkeypatch.setattr(datasets, "load_dataset_builder", lambda *_: pytest.fail("asked the Hub"))
-    with pytest.raises(DataError, match="'cifer10' is neither digits nor a folder nor a name of the Hub, OWNER/NAME"):
-        quietly("cifer10")
+    with pytest.raises(DataError, match="is neither digits nor a folder nor a name of the Hub, OWNER/NAME"):
+        quietly(name)
 
 
 def test_pictures_are_loaded_as_they_are(tmp_path):

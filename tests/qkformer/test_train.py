@@ -241,6 +241,11 @@ def test_evaluation_counts_and_keeps_the_mode():
     assert model.training
 
 
+def test_the_column_of_labels_is_passed_on(run, tmp_path):
+    with pytest.raises(ValueError, match="has no column 'coarse_label'"):
+        run(tmp_path / "model", label="coarse_label")
+
+
 def test_the_fixed_model_is_evaluated_likewise():
     images, labels = load_digits("test")
     fixed = quantize(load_checkpoint("qkformer-digits")[0], load_digits("train")[0])
