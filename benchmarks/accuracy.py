@@ -16,8 +16,8 @@ import torch
 
 from export import quantize
 from qkformer import load_checkpoint
-from qkformer.evaluate import Evaluation, count_batches
-from qkformer.image_data import load_pictures
+from qkformer.data.images import load_pictures
+from qkformer.training.evaluate import Evaluation, count_batches
 
 BATCH = 250
 

@@ -23,8 +23,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from qkformer import get_config
-from qkformer.attention import ATTENTIONS
-from qkformer.config import EmbedLayer, PatchEmbedConfig, StageConfig
+from qkformer.models.attention import ATTENTIONS
+from qkformer.models.config import EmbedLayer, PatchEmbedConfig, StageConfig
 
 CHANNELS, HEADS, RATE = 256, 1, 0.2
 TOKENS = [64 * 4**power for power in range(5)]  # 64 to 16,384: squares, as images have

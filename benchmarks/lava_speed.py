@@ -32,9 +32,9 @@ from rich.table import Table
 import hardware
 import qkformer
 from export import FixedModel, quantize, reference_trace, to_nir
-from hardware.fused import without_gates
-from hardware.graph import FlatGraph
-from hardware.lava.simulate import run_job
+from hardware.graph.flatten import FlatGraph
+from hardware.graph.fused import without_gates
+from hardware.target.lava.simulate import run_job
 
 CHUNK_WARM_UP = 1  # progress reports that include building the network
 

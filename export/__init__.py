@@ -2,16 +2,16 @@
 
 from hardware import write_graph
 
-from .certificate import Certificate, LayerCertificate
-from .check import check_targets, reference_trace, run_targets, verify
 from .errors import ExportError
-from .fixed_model import FixedModel
-from .fold_model import FoldedModel, fold_model
-from .ladder import Ladder, find_leaks, run_ladder
-from .qat import QuantizationAware
-from .quantize import quantize
-from .to_nir import count_gates, to_nir
-from .to_onnx import run_onnx, to_onnx
+from .ladder.check import check_targets, reference_trace, run_targets, verify
+from .ladder.climb import Ladder, find_leaks, run_ladder
+from .lower.graph import count_gates, to_nir
+from .lower.onnx import run_onnx, to_onnx
+from .network.fixed_model import FixedModel
+from .quantization.certificate import Certificate, LayerCertificate
+from .quantization.network import quantize
+from .quantization.training import QuantizationAware
+from .sources.fold import FoldedModel, fold_model
 
 __all__ = [
     "Certificate",

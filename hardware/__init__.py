@@ -1,20 +1,20 @@
 """NIR graph to spikes on a target: interpreter, schedule, Lava, parity. Needs NumPy and NIR only."""
 
-from . import lava
-from .encoding import Encoding, encoding_of
-from .fixed_point import RangeError, logits_of
-from .floating_point import flip_margins, interpret_float
-from .graph import flatten
-from .graph_file import read_graph, write_graph
-from .interpreter import interpret
-from .invariance import check_invariance
-from .packed_trace import PackedTrace
-from .parity import ParityReport, combine, compare
-from .raster import draw_raster
-from .report import write_report
-from .schedule import Schedule, schedule
-from .shapes import GraphError
-from .trace import SpikeTrace, TraceError
+from .chip.fixed_point import RangeError, logits_of
+from .graph.encoding import Encoding, encoding_of
+from .graph.file import read_graph, write_graph
+from .graph.flatten import flatten
+from .graph.schedule import Schedule, schedule
+from .graph.shapes import GraphError
+from .parity.invariance import check_invariance
+from .parity.results import ParityReport, combine, compare
+from .report.page import write_report
+from .report.raster import draw_raster
+from .target import lava
+from .target.floating_point import flip_margins, interpret_float
+from .target.interpreter import interpret
+from .trace.packed_trace import PackedTrace
+from .trace.spike_trace import SpikeTrace, TraceError
 
 __all__ = [
     "Encoding",

@@ -1,18 +1,18 @@
 """Spiking transformers: the models and their training."""
 
-from .checkpoint import CheckpointInfo, inspect_checkpoint, load_checkpoint, read_metadata, save_checkpoint
-from .config import Config, ConfigError
-from .configs import config_names, get_config
-from .data import load_data, load_digits
-from .evaluate import evaluate
-from .model import QKFormer, Spikformer, SpikingTransformer, create_model
-from .neuron import IF, LIF, PLIF, Neuron, Population
-from .recipe import Recipe
-from .recipes import recipe_for
-from .record import record_spikes
-from .state_dict import CheckpointError
-from .train import train
-from .training_run import Epoch
+from .checkpoints.checkpoint import CheckpointInfo, inspect_checkpoint, load_checkpoint, read_metadata, save_checkpoint
+from .checkpoints.state_dict import CheckpointError
+from .data.digits import load_data, load_digits
+from .models.catalogue import config_names, get_config
+from .models.config import Config, ConfigError
+from .models.model import QKFormer, Spikformer, SpikingTransformer, create_model
+from .models.neuron import IF, LIF, PLIF, Neuron, Population
+from .models.record import record_spikes
+from .training.catalogue import recipe_for
+from .training.evaluate import evaluate
+from .training.loop import train
+from .training.recipe import Recipe
+from .training.run import Epoch
 
 __all__ = [
     "IF",

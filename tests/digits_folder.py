@@ -3,7 +3,7 @@
 import datasets
 from PIL import Image
 
-from qkformer.data import load_digits
+from qkformer.data.digits import load_digits
 
 
 def write_digits(folder, train=72, test=30):

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 
 import qkformer
-from qkformer.config import Config, EmbedLayer, PatchEmbedConfig, StageConfig
+from qkformer.models.config import Config, EmbedLayer, PatchEmbedConfig, StageConfig
 
 _PATH = Path(__file__).parent / "golden" / "deterministic.py"
 _SPEC = importlib.util.spec_from_file_location("deterministic", _PATH)

@@ -12,8 +12,8 @@ import torch
 from hypothesis import strategies as st
 
 from export import FixedModel, to_nir
-from export.fixed_layers import FixedConv, FixedLIF, Gate, GroupSum, Mask, Readout, SpikePool, TokenSum
-from export.fixed_model import INPUT, OUTPUT
+from export.network.fixed_layers import FixedConv, FixedLIF, Gate, GroupSum, Mask, Readout, SpikePool, TokenSum
+from export.network.fixed_model import INPUT, OUTPUT
 from hardware import Encoding, SpikeTrace
 from qkformer import record_spikes
 

@@ -9,8 +9,8 @@ import torch
 import export
 import hardware
 from qkformer import load_checkpoint, read_metadata
-from qkformer.checkpoint import SHIPPED, shipped_checkpoints
-from qkformer.training_run import Epoch
+from qkformer.checkpoints.checkpoint import SHIPPED, shipped_checkpoints
+from qkformer.training.run import Epoch
 
 LARGEST = 8e6  # bytes
 

@@ -12,7 +12,7 @@ import hardware
 from hardware import ParityReport, SpikeTrace
 from qkformer import record_spikes
 
-from .fixed_model import FixedModel
+from ..network.fixed_model import FixedModel
 
 Progress = Callable[[str, int, int], None]
 TARGETS: dict[str, Callable[..., SpikeTrace]] = {

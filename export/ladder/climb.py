@@ -22,22 +22,22 @@ from torch import Tensor, nn
 
 import hardware
 from hardware import PackedTrace, ParityReport
-from hardware.bundle import smallest_failing, write_bundle
-from hardware.divergence import Side, explain
-from hardware.fingerprint import array_fingerprint, graph_fingerprint
-from hardware.invariance import Leak, check_invariance
-from hardware.ladder import Step
-from hardware.layer import Layers
+from hardware.graph.fingerprint import array_fingerprint, graph_fingerprint
+from hardware.graph.layers import Layers
+from hardware.parity.divergence import Side, explain
+from hardware.parity.invariance import Leak, check_invariance
+from hardware.parity.ladder import Step
+from hardware.report.bundle import smallest_failing, write_bundle
 from qkformer import SpikingTransformer, record_spikes
 
+from ..lower.graph import to_nir
+from ..lower.onnx import check_onnx, run_onnx, to_onnx
+from ..network.fixed_model import OUTPUT, FixedModel
+from ..sources.fold import fold_model
 from .check import TARGETS
-from .check_folding import check_folding
-from .fixed_model import OUTPUT, FixedModel
 from .flips import trace_flips
-from .fold_model import fold_model
+from .folding import check_folding
 from .reference_graph import reference_graph
-from .to_nir import to_nir
-from .to_onnx import check_onnx, run_onnx, to_onnx
 
 COMPANY = 2  # samples that are also run alone
 FIXED, INTERPRETER, READ_BACK, LAVA, ONNX = "fixed", "interpreter", "read back", "lava", "onnx"

@@ -17,13 +17,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from hardware.fixed_point import DECAY_UNITY, FRACTION
-from hardware.ladder import LayerFlips
+from hardware.chip.fixed_point import DECAY_UNITY, FRACTION
+from hardware.parity.ladder import LayerFlips
 
-from .fixed_layers import CurrentPool, FixedConv, FixedLIF
-from .fixed_model import INPUT, FixedModel, Node
-from .fold_model import FoldedModel
-from .quantize_layer import BIAS_STEP_MAX
+from ..network.fixed_layers import CurrentPool, FixedConv, FixedLIF
+from ..network.fixed_model import INPUT, FixedModel, Node
+from ..quantization.layer import BIAS_STEP_MAX
+from ..sources.fold import FoldedModel
 
 WEIGHT_ROUNDING = 0.5  # the most that rounding changes a weight by, in units of its layer's scale
 BIAS_ROUNDING = BIAS_STEP_MAX / 2

@@ -7,12 +7,12 @@ import copy
 import torch
 from torch import Tensor, nn
 
-from hardware.causes import Cause
-from hardware.ladder import FoldingError
+from hardware.parity.causes import Cause
+from hardware.parity.ladder import FoldingError
 from qkformer import SpikingTransformer
-from qkformer.layers import Layered
+from qkformer.models.layers import Layered
 
-from .fold_model import FoldedModel
+from ..sources.fold import FoldedModel
 
 PROBES = 4
 SIDE = 3  # of a probe's map

@@ -12,12 +12,12 @@ import nir
 import numpy as np
 from torch import nn
 
-from hardware.fixed_point import DECAY_UNITY
-from hardware.neuron import TIME_STEP
+from hardware.chip.fixed_point import DECAY_UNITY
+from hardware.graph.neuron import TIME_STEP
 
-from .fixed_layers import FixedConv, FixedLIF, Readout
-from .fixed_model import FixedModel
-from .to_nir import THRESHOLD_OFFSET
+from ..lower.graph import THRESHOLD_OFFSET
+from ..network.fixed_layers import FixedConv, FixedLIF, Readout
+from ..network.fixed_model import FixedModel
 
 
 def reference_graph(fixed: FixedModel, graph: nir.NIRGraph) -> nir.NIRGraph:

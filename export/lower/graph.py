@@ -6,13 +6,16 @@ import nir
 import numpy as np
 from torch import Tensor
 
-from hardware.fixed_point import DECAY_UNITY
-from hardware.neuron import TIME_STEP
+from hardware.chip.fixed_point import DECAY_UNITY
+from hardware.graph.gates import max_pool as current_pool
+from hardware.graph.gates import primitives as masking
+from hardware.graph.gates import self_attention
+from hardware.graph.gates.primitives import GraphBuilder, Shape
+from hardware.graph.neuron import TIME_STEP
 from qkformer import IF, LIF, PLIF, Neuron
 
-from . import current_pool, masking, self_attention
-from .errors import ExportError
-from .fixed_layers import (
+from ..errors import ExportError
+from ..network.fixed_layers import (
     CurrentPool,
     FixedConv,
     FixedLIF,
@@ -24,10 +27,9 @@ from .fixed_layers import (
     SpikePool,
     TokenSum,
 )
-from .fixed_model import FixedModel
-from .fold_model import FoldedConv, FoldedModel, FoldedReadout
-from .masking import GraphBuilder, Shape
-from .node_network import INPUT, OUTPUT, Node
+from ..network.fixed_model import FixedModel
+from ..network.node_network import INPUT, OUTPUT, Node
+from ..sources.fold import FoldedConv, FoldedModel, FoldedReadout
 
 LARGE = 100_000_000  # gates
 THRESHOLD_OFFSET = 2.0**-7  # half of the membrane's resolution: > and >= agree

@@ -17,8 +17,8 @@ from hardware import SpikeTrace
 from hardware.files import write_atomically
 from qkformer import Population
 
-from .fixed_layers import FixedLIF
-from .fixed_model import INPUT, OUTPUT, FixedModel
+from ..network.fixed_layers import FixedLIF
+from ..network.fixed_model import INPUT, OUTPUT, FixedModel
 
 INSTALL = 'ONNX is not installed: run  uv pip install -e ".[onnx]"  in the project\'s clone'
 PACKAGES = ("onnx", "onnxscript", "onnxruntime")

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from hardware.fixed_point import DECAY_UNITY, FRACTION, FRACTION_BITS, SUM_LIMIT, RangeError
+from hardware.chip.fixed_point import DECAY_UNITY, FRACTION, FRACTION_BITS, SUM_LIMIT, RangeError
 from qkformer import Population
 
 

@@ -6,9 +6,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from hardware.encoding import Encoding
+from hardware.graph.encoding import Encoding
 
-from .certificate import Certificate
+from ..quantization.certificate import Certificate
 from .node_network import INPUT, OUTPUT, Node, NodeNetwork
 
 __all__ = ["INPUT", "OUTPUT", "FixedModel", "Node"]

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from hardware.encoding import Encoding
+from hardware.graph.encoding import Encoding
 
 INPUT = "input"
 OUTPUT = "output"

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from hardware.fixed_point import (
+from hardware.chip.fixed_point import (
     BIAS_EXPONENT_RANGE,
     BIAS_MANTISSA_RANGE,
     DECAY_UNITY,

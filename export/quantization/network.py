@@ -9,26 +9,19 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from hardware.encoding import INPUT_LIMIT, Encoding
+from hardware.graph.encoding import INPUT_LIMIT, Encoding
 from qkformer import Neuron, SpikingTransformer
-from qkformer.attention import SelfAttention
-from qkformer.layers import Layer
+from qkformer.models.attention import SelfAttention
+from qkformer.models.layers import Layer
 
+from ..errors import ExportError, naming
+from ..network.fixed_layers import CurrentPool, FixedConv, FixedLIF, Gate, Readout, SelfAttentionProduct
+from ..network.fixed_model import FixedModel
+from ..network.node_network import INPUT
+from ..sources.batchnorm import fold
+from ..sources.walk import WINDOW, ModelWalk, Modules, geometry, pools_currents
 from .certificate import Certificate, LayerCertificate
-from .errors import ExportError, naming
-from .fixed_layers import CurrentPool, FixedConv, FixedLIF, Gate, Readout, SelfAttentionProduct
-from .fixed_model import FixedModel
-from .fold_batchnorm import fold
-from .node_network import INPUT
-from .quantize_layer import (
-    FixedNeuron,
-    QuantizedAttention,
-    QuantizedLayer,
-    quantize_attention,
-    quantize_head,
-    quantize_layer,
-)
-from .walk import WINDOW, ModelWalk, Modules, geometry, pools_currents
+from .layer import FixedNeuron, QuantizedAttention, QuantizedLayer, quantize_attention, quantize_head, quantize_layer
 
 
 @torch.no_grad()

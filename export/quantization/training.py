@@ -19,21 +19,29 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from hardware.encoding import INPUT_LIMIT
-from hardware.fixed_point import FRACTION, logits_of
+from hardware.chip.fixed_point import FRACTION, logits_of
+from hardware.graph.encoding import INPUT_LIMIT
 from qkformer import Neuron, Population, SpikingTransformer
-from qkformer.attention import SelfAttention
 from qkformer.kernels.lif_reference import spike
-from qkformer.layers import Layer
+from qkformer.models.attention import SelfAttention
+from qkformer.models.layers import Layer
 
+from ..errors import ExportError, naming
+from ..network.fixed_layers import (
+    CurrentPool,
+    FixedLIF,
+    Gate,
+    SelfAttentionProduct,
+    convolve,
+    read_out,
+    straight_through,
+)
+from ..network.node_network import OUTPUT, NodeNetwork
+from ..sources.batchnorm import fold
+from ..sources.walk import WINDOW, Modules, geometry, pools_currents
 from .certificate import LayerCertificate
-from .errors import ExportError, naming
-from .fixed_layers import CurrentPool, FixedLIF, Gate, SelfAttentionProduct, convolve, read_out, straight_through
-from .fold_batchnorm import fold
-from .node_network import OUTPUT, NodeNetwork
-from .quantize import QuantizingWalk, attention_neuron, calibrate, mean_scale
-from .quantize_layer import FixedNeuron, QuantizedLayer
-from .walk import WINDOW, Modules, geometry, pools_currents
+from .layer import FixedNeuron, QuantizedLayer
+from .network import QuantizingWalk, attention_neuron, calibrate, mean_scale
 
 
 class QuantizationAware(NodeNetwork):

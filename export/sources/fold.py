@@ -9,14 +9,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from hardware.encoding import Encoding
+from hardware.graph.encoding import Encoding
 from qkformer import Neuron, SpikingTransformer
-from qkformer.attention import SelfAttention
-from qkformer.layers import Layer
+from qkformer.models.attention import SelfAttention
+from qkformer.models.layers import Layer
 
-from .fixed_layers import CurrentPool, Gate, SelfAttentionProduct
-from .fold_batchnorm import fold
-from .node_network import NodeNetwork
+from ..network.fixed_layers import CurrentPool, Gate, SelfAttentionProduct
+from ..network.node_network import NodeNetwork
+from .batchnorm import fold
 from .walk import WINDOW, ModelWalk, Modules, geometry, pools_currents
 
 

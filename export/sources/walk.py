@@ -11,12 +11,12 @@ from typing import NamedTuple
 from torch import nn
 
 from qkformer import SpikingTransformer
-from qkformer.attention import ChannelAttention, SelfAttention
-from qkformer.layers import POOL_KERNEL, POOL_PADDING, POOL_STRIDE, Layer, Layered
+from qkformer.models.attention import ChannelAttention, SelfAttention
+from qkformer.models.layers import POOL_KERNEL, POOL_PADDING, POOL_STRIDE, Layer, Layered
 
-from .errors import ExportError, naming
-from .fixed_layers import GroupSum, Mask, SpikePool, TokenSum
-from .node_network import INPUT, OUTPUT, NodeNetwork
+from ..errors import ExportError, naming
+from ..network.fixed_layers import GroupSum, Mask, SpikePool, TokenSum
+from ..network.node_network import INPUT, OUTPUT, NodeNetwork
 
 WINDOW = (POOL_KERNEL, POOL_STRIDE, POOL_PADDING)
 

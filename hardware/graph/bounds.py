@@ -8,8 +8,8 @@ from __future__ import annotations
 import nir
 import numpy as np
 
+from .flatten import FlatGraph
 from .fused import Fused
-from .graph import FlatGraph
 from .schedule import Schedule
 from .shapes import pair
 

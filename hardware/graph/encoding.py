@@ -8,7 +8,7 @@ from typing import Any
 import nir
 import numpy as np
 
-from .fixed_point import logits_of
+from ..chip.fixed_point import logits_of
 from .shapes import GraphError
 
 INPUT_LIMIT = 127  # int8, symmetric

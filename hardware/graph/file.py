@@ -8,7 +8,7 @@ from typing import Any
 
 import nir
 
-from .files import write_atomically
+from ..files import write_atomically
 from .shapes import GraphError
 
 

@@ -8,7 +8,7 @@ import nir
 import numpy as np
 
 from .fused import Fused
-from .layer import Layers
+from .layers import Layers
 
 
 def graph_fingerprint(graph: nir.NIRGraph) -> str:

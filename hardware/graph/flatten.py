@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import nir
 import numpy as np
 
-from .fixed_point import check_integer, check_weights
+from ..chip.fixed_point import check_integer, check_weights
 from .fused import FUSED, Fused
 from .shapes import NEURONS, GraphError, output_shape
 

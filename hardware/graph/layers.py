@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import nir
 import numpy as np
 
-from .fixed_point import FRACTION, decay_membrane
+from ..chip.fixed_point import FRACTION, decay_membrane
+from .flatten import NEURONS, FlatGraph, flatten
 from .fused import Fused
-from .graph import NEURONS, FlatGraph, flatten
 from .linear import apply_linear, constants
 from .neuron import Neuron
 

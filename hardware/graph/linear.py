@@ -9,8 +9,8 @@ from __future__ import annotations
 import nir
 import numpy as np
 
+from .flatten import LINEAR, FlatGraph
 from .fused import Fused
-from .graph import LINEAR, FlatGraph
 from .shapes import GraphError, conv_geometry, pair
 
 

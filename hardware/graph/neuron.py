@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import nir
 import numpy as np
 
-from .fixed_point import (
+from ..chip.fixed_point import (
     DECAY_UNITY,
     FRACTION,
     FRACTION_BITS,

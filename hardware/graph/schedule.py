@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 
 import nir
 
-from .fixed_point import DELAY_LIMIT
-from .graph import NEURONS, SYNAPSES, FlatGraph
+from ..chip.fixed_point import DELAY_LIMIT
+from .flatten import NEURONS, SYNAPSES, FlatGraph
 from .shapes import GraphError
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import nir
 import numpy as np
 
-from .layer import Layers
+from .layers import Layers
 
 Shape = tuple[int, ...]
 

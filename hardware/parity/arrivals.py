@@ -11,10 +11,10 @@ from dataclasses import dataclass
 import nir
 import numpy as np
 
-from .fused import Fused
-from .layer import Layers
-from .linear import apply_linear
-from .shapes import conv_geometry, pair
+from ..graph.fused import Fused
+from ..graph.layers import Layers
+from ..graph.linear import apply_linear
+from ..graph.shapes import conv_geometry, pair
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from .fixed_point import FRACTION, decay_membrane
-from .layer import Layer, Layers
-from .neuron import Neuron
+from ..chip.fixed_point import FRACTION, decay_membrane
+from ..graph.layers import Layer, Layers
+from ..graph.neuron import Neuron
 
 
 @dataclass(frozen=True)

@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from ..chip.fixed_point import FRACTION
+from ..graph.layers import Layer, Layers
 from .arrivals import Arrival, arrivals
 from .causes import UNKNOWN, Cause, behaviour_causes, parameter_causes
-from .fixed_point import FRACTION
-from .layer import Layer, Layers
-from .parity import Divergence
+from .results import Divergence
 
 LOCAL, INHERITED = "local", "inherited"
 ARRIVALS_SHOWN = 16

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .parity import Divergence, compare
-from .trace import SpikeTrace
+from ..trace.spike_trace import SpikeTrace
+from .results import Divergence, compare
 
 Run = Callable[[Sequence[int]], Mapping[str, np.ndarray]]
 

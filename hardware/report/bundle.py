@@ -13,16 +13,16 @@ from pathlib import Path
 import nir
 import numpy as np
 
-from .divergence import Explanation, Side
-from .files import write_atomically
-from .graph_file import write_graph
-from .subgraph import Subgraph, subgraph
-from .trace import SpikeTrace
+from ..files import write_atomically
+from ..graph.file import write_graph
+from ..graph.subgraph import Subgraph, subgraph
+from ..parity.divergence import Explanation, Side
+from ..trace.spike_trace import SpikeTrace
 
 Run = Callable[[nir.NIRGraph, np.ndarray], Mapping[str, np.ndarray]]
 
-PACKAGE = Path(__file__).parent
-SCRIPT = PACKAGE / "reproduce.py"
+PACKAGE = Path(__file__).parents[1]
+SCRIPT = Path(__file__).with_name("reproduce.py")
 
 
 def smallest_failing(reference: Side, target: Side, run: Run, name: str) -> Subgraph:

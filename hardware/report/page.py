@@ -9,10 +9,10 @@ from string import Template
 
 import numpy as np
 
-from .divergence import Explanation
+from ..files import write_atomically
+from ..parity.divergence import Explanation
+from ..parity.results import ParityReport
 from .drawing import membranes, raster
-from .files import write_atomically
-from .parity import ParityReport
 
 TEMPLATE = Path(__file__).with_name("report.html")
 RASTER_POPULATIONS, RASTER_SAMPLES = 6, 8

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .files import write_atomically
+from ..files import write_atomically
 
 NEURONS_SHOWN = 24
 REFERENCE_COLOUR, TARGET_COLOUR, DIFFERENCE_COLOUR = "#9db8d9", "#16325c", "#d62728"

@@ -11,12 +11,12 @@ from dataclasses import dataclass
 import nir
 import numpy as np
 
-from .graph import SYNAPSES, flatten
+from ..graph.flatten import SYNAPSES, flatten
+from ..graph.linear import apply_linear, bias_of
+from ..graph.neuron import TIME_STEP, distinct
+from ..graph.shapes import GraphError
+from ..trace.spike_trace import SpikeTrace
 from .interpreter import check_inputs, visit
-from .linear import apply_linear, bias_of
-from .neuron import TIME_STEP, distinct
-from .shapes import GraphError
-from .trace import SpikeTrace
 
 Watch = Callable[[str, np.ndarray], None]
 

@@ -11,12 +11,12 @@ from collections.abc import Callable, Iterator, MutableMapping
 import nir
 import numpy as np
 
-from .fixed_point import FRACTION, MESSAGE_LIMIT, RangeError, check_integer, check_range, encode_bias
-from .graph import SYNAPSES, FlatGraph, flatten
-from .linear import apply_linear, bias_of, constants
-from .neuron import TIME_STEP, Neuron, check_below_limit
-from .shapes import GraphError
-from .trace import SpikeTrace
+from ..chip.fixed_point import FRACTION, MESSAGE_LIMIT, RangeError, check_integer, check_range, encode_bias
+from ..graph.flatten import SYNAPSES, FlatGraph, flatten
+from ..graph.linear import apply_linear, bias_of, constants
+from ..graph.neuron import TIME_STEP, Neuron, check_below_limit
+from ..graph.shapes import GraphError
+from ..trace.spike_trace import SpikeTrace
 
 
 def interpret(

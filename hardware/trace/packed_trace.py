@@ -19,8 +19,8 @@ from typing import Any
 
 import numpy as np
 
-from .files import write_atomically
-from .trace import TraceError
+from ..files import write_atomically
+from .spike_trace import TraceError
 
 MEGABYTE = 1_000_000
 HEADER = "trace.json"

@@ -14,12 +14,12 @@ import safetensors.torch
 
 from hardware.files import write_atomically
 
-from .config import Config, ConfigError
-from .model import SpikingTransformer, create_model
+from ..models.config import Config, ConfigError
+from ..models.model import SpikingTransformer, create_model
 from .recognize import recognize
 from .state_dict import CheckpointError, StateDictFile, differences, read_state_dict
 
-SHIPPED = Path(__file__).parent / "checkpoints"
+SHIPPED = Path(__file__).parent
 SUFFIX = ".safetensors"
 
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from .config import Config
-from .configs import config_names, get_config
-from .model import create_model
+from ..models.catalogue import config_names, get_config
+from ..models.config import Config
+from ..models.model import create_model
 from .state_dict import CheckpointError, differences
 
 

@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from hardware.lava import LavaError
+from hardware.target.lava import LavaError
 
 from .demo import demo
 from .export import export

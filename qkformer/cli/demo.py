@@ -17,8 +17,8 @@ import hardware
 from export import FixedModel, quantize, reference_trace, to_nir, write_graph
 from hardware.files import write_atomically
 
-from ..checkpoint import load_checkpoint
-from ..model import SpikingTransformer
+from ..checkpoints.checkpoint import load_checkpoint
+from ..models.model import SpikingTransformer
 from .options import (
     Images,
     Json,

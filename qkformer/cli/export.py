@@ -10,7 +10,7 @@ import typer
 
 from export import Certificate, count_gates, fold_model, quantize, to_nir, write_graph
 
-from ..checkpoint import load_checkpoint
+from ..checkpoints.checkpoint import load_checkpoint
 from .options import Checkpoint, Data, Json, check_writable, load_calibration, write_json
 from .show import certificate_table, console, count_kinds, say
 

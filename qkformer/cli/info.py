@@ -14,13 +14,13 @@ from rich.table import Table
 
 import hardware
 from export import ExportError, quantize, to_nir
-from hardware.graph import NEURONS
+from hardware.graph.flatten import NEURONS
 
-from ..checkpoint import inspect_checkpoint, load_checkpoint, shipped_checkpoints
-from ..configs import config_names
-from ..model import SpikingTransformer, create_model
-from ..neuron import Population
-from ..record import record_spikes
+from ..checkpoints.checkpoint import inspect_checkpoint, load_checkpoint, shipped_checkpoints
+from ..models.catalogue import config_names
+from ..models.model import SpikingTransformer, create_model
+from ..models.neuron import Population
+from ..models.record import record_spikes
 from .options import DATA_HELP, Images, Json, accuracy, check_writable, load_inputs, write_json
 from .show import console, count_kinds, percent, say
 

@@ -19,10 +19,10 @@ from torch import Tensor
 
 from hardware.files import write_atomically
 
-from .. import checkpoint
-from ..config import Config
-from ..data import DATA_SETS, load_data
-from ..image_data import load_pictures
+from ..checkpoints import checkpoint
+from ..data.digits import DATA_SETS, load_data
+from ..data.images import load_pictures
+from ..models.config import Config
 
 CALIBRATION_IMAGES = 256
 

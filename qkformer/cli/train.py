@@ -12,11 +12,11 @@ from torch import Tensor
 
 from export import QuantizationAware
 
-from ..configs import get_config
-from ..model import SpikingTransformer
-from ..recipes import recipe_for
-from ..train import STATE_SUFFIX, is_main_process
-from ..train import train as run_training
+from ..models.catalogue import get_config
+from ..models.model import SpikingTransformer
+from ..training.catalogue import recipe_for
+from ..training.loop import STATE_SUFFIX, is_main_process
+from ..training.loop import train as run_training
 from .options import Json, check_writable, command_line, load_calibration, write_json
 from .show import percent, say
 

@@ -18,9 +18,9 @@ from export import Ladder, check_targets, find_leaks, quantize, run_ladder
 from hardware import PackedTrace, ParityReport, write_report
 from hardware.files import write_atomically
 
-from ..checkpoint import load_checkpoint
-from ..config import Config
-from ..model import SpikingTransformer
+from ..checkpoints.checkpoint import load_checkpoint
+from ..models.config import Config
+from ..models.model import SpikingTransformer
 from .options import (
     Checkpoint,
     Data,

@@ -16,9 +16,9 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from .image_decode import as_mode, center_crop, pixels, random_resized_crop
-from .image_source import DataError, ImageSource
+from .decode import as_mode, center_crop, pixels, random_resized_crop
 from .seeds import seed_of
+from .source import DataError, ImageSource
 
 STREAM_PARTS = 256  # of a stream, at most, that are read in random order
 SHUFFLE_BUFFER = 4096  # rows of a stream among which the next is drawn: half a GB of ImageNet's

@@ -11,10 +11,10 @@ import torch
 from rich.progress import track
 from torch import Tensor
 
-from .data import DIGITS_MAXIMUM, load_digits
-from .image_batches import Batch, Memory, Preparation, Share, Stream, Table
-from .image_decode import MODES, as_mode, pixels
-from .image_source import DataError, ImageSource
+from .batches import Batch, Memory, Preparation, Share, Stream, Table
+from .decode import MODES, as_mode, pixels
+from .digits import DIGITS_MAXIMUM, load_digits
+from .source import DataError, ImageSource
 
 IN_MEMORY = 2**30  # bytes of decoded pictures that are kept in memory
 PEEK = 64  # pictures that decide whether all are taken as they are

@@ -7,8 +7,8 @@ from torch import Tensor
 
 from .backend import KernelError, resolve_backend
 from .batchnorm_lif_reference import batchnorm_lif_reference
+from .layout import in_steps
 from .lif import check_currents
-from .memory import in_steps
 
 
 def batchnorm_lif(

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 
 from .backend import KernelError, resolve_backend
+from .layout import in_steps
 from .lif_reference import SURROGATE_ALPHA, lif_reference
-from .memory import in_steps
 
 
 def check_currents(x: Tensor, tau: float | None) -> None:

@@ -17,8 +17,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from .layout import laid_out_as
 from .lif_reference import gain_of
-from .memory import laid_out_as
 from .steps import LAUNCH, as_spikes, charge, fire, reset, step_backward, tl, triton
 
 CHUNK = 16  # time steps at a time

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 
 from .backend import KernelError, resolve_backend
+from .layout import laid_out_as
 from .lif import check_currents
 from .lif_reference import SURROGATE_ALPHA
-from .memory import laid_out_as
 from .qk_attention_reference import qk_attention_reference
 
 MAX_STEPS = 32  # of the kernels, which hold the attention's spikes as the bits of an int32

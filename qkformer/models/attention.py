@@ -6,10 +6,10 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from ..kernels import channel_attention, resolve_backend, token_attention
+from ..kernels.lif_reference import membrane_dtype
+from ..kernels.qk_attention import MAX_STEPS
 from .config import Config, StageConfig
-from .kernels import channel_attention, resolve_backend, token_attention
-from .kernels.lif_reference import membrane_dtype
-from .kernels.qk_attention import MAX_STEPS
 from .layers import Layered
 from .neuron import IF, LIF, Population
 

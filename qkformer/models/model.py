@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from ..kernels import set_backend
 from .block import LAYER_NORM_EPSILON, TransformerBlock
+from .catalogue import get_config
 from .config import Config
-from .configs import get_config
-from .kernels import set_backend
 from .patch_embed import PatchEmbed
 
 HEAD_STD = 0.02

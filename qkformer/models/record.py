@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import numpy as np
 from torch import Tensor, nn
 
-from hardware.trace import SpikeTrace
+from hardware.trace.spike_trace import SpikeTrace
 
 from .neuron import Population
 

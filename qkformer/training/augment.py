@@ -11,8 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..data.seeds import seed_of
 from .rand_augment import rand_augment, warp
-from .seeds import seed_of
 
 MAXIMUM_ROTATION = math.radians(10)
 MAXIMUM_STRETCH = 0.1  # of the size

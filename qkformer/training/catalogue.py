@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from ..models.config import Config
 from .augment import Augmentation
-from .config import Config
 from .recipe import Recipe
 
 # Small networks on one CPU core: few epochs, hence light augmentation and a high learning rate.

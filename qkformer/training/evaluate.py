@@ -10,7 +10,7 @@ from itertools import chain
 import torch
 from torch import Tensor, nn
 
-from .neuron import Neuron
+from ..models.neuron import Neuron
 
 EVALUATION_BATCH = 256
 

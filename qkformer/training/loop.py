@@ -19,14 +19,14 @@ import torch
 
 from hardware.files import write_atomically
 
-from .checkpoint import find_checkpoint, load_checkpoint, save_checkpoint
-from .config import Config
-from .configs import get_config
-from .image_data import open_images
-from .kernels.backend import describe_backend, set_backend
+from ..checkpoints.checkpoint import find_checkpoint, load_checkpoint, save_checkpoint
+from ..data.images import open_images
+from ..kernels.backend import describe_backend, set_backend
+from ..models.catalogue import get_config
+from ..models.config import Config
+from .progress import training_progress
 from .recipe import Recipe
-from .training_progress import training_progress
-from .training_run import Epoch, Run, Wrap
+from .run import Epoch, Run, Wrap
 
 if TYPE_CHECKING:
     from accelerate import Accelerator

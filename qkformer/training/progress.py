@@ -9,8 +9,8 @@ from typing import Any
 
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from .config import Config
-from .training_run import Epoch, Run
+from ..models.config import Config
+from .run import Epoch, Run
 
 REFRESH = 0.5  # seconds between looks at the loss: on a GPU each waits for the work under way
 

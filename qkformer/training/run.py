@@ -16,13 +16,13 @@ from torch import Tensor, nn
 
 from hardware.files import write_atomically
 
-from .config import Config
+from ..checkpoints.state_dict import CheckpointError, read_pickle
+from ..data.images import ImageData
+from ..models.config import Config
+from ..models.model import SpikingTransformer, create_model
 from .evaluate import EVALUATION_BATCH, Evaluation, count_batches, neuron_paths
-from .image_data import ImageData
-from .model import SpikingTransformer, create_model
 from .recipe import Recipe
-from .state_dict import CheckpointError, read_pickle
-from .synchronized import synchronize_batchnorm
+from .synchronized_batchnorm import synchronize_batchnorm
 
 if TYPE_CHECKING:
     from accelerate import Accelerator

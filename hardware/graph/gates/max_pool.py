@@ -13,9 +13,9 @@ from __future__ import annotations
 import nir
 import numpy as np
 
-from hardware.fused import MARK
+from hardware.graph.fused import MARK
 
-from .masking import GraphBuilder, Shape, bit_planes, threshold_gate, weighted
+from .primitives import GraphBuilder, Shape, bit_planes, threshold_gate, weighted
 
 OPERATION = "max-pool of currents"
 INHIBITION = 1 << 13  # one active gate's; see masking.LARGEST_POWER

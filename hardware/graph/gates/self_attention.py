@@ -14,9 +14,9 @@ from __future__ import annotations
 import nir
 import numpy as np
 
-from hardware.fused import MARK
+from hardware.graph.fused import MARK
 
-from .masking import GraphBuilder, Shape, bit_planes, one_by_one, threshold_gate, token_sum, weighted
+from .primitives import GraphBuilder, Shape, bit_planes, one_by_one, threshold_gate, token_sum, weighted
 
 OPERATION = "spiking self-attention"
 

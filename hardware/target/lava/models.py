@@ -17,7 +17,7 @@ from lava.proc.conv.process import Conv
 from lava.proc.graded.models import AbstractGradedVecModel
 from lava.proc.graded.process import GradedVec
 
-from ..linear import convolve
+from ...graph.linear import convolve
 
 
 class _Matrix:

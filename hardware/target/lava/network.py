@@ -16,14 +16,14 @@ from lava.proc.lif.process import LIFReset
 from lava.proc.sparse.process import DelaySparse, Sparse
 from scipy import sparse
 
-from ..fixed_point import encode_bias, weight_exponent
+from ...chip.fixed_point import encode_bias, weight_exponent
+from ...graph.flatten import FlatGraph
+from ...graph.fused import Fused
+from ...graph.linear import constants
+from ...graph.neuron import TIME_STEP, Neuron
+from ...graph.schedule import Connection, Population, Schedule
+from ...graph.shapes import conv_geometry, pair
 from ..floating_point import FloatNeuron
-from ..fused import Fused
-from ..graph import FlatGraph
-from ..linear import constants
-from ..neuron import TIME_STEP, Neuron
-from ..schedule import Connection, Population, Schedule
-from ..shapes import conv_geometry, pair
 from .processes.operation import Operation
 from .processes.recorder import Recorder
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import nir
 import numpy as np
 
-from ..graph import FlatGraph
-from ..schedule import Schedule
+from ...graph.flatten import FlatGraph
+from ...graph.schedule import Schedule
 
 NEURON_COST = 20  # multiply-adds that cost about as much as one update of a neuron
 

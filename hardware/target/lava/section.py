@@ -13,12 +13,12 @@ from pathlib import Path
 
 import numpy as np
 
-from ..bounds import Interval, synapse_bounds, value_bounds
-from ..fixed_point import DECAY_UNITY, FRACTION, SUM_LIMIT
-from ..graph import FlatGraph
-from ..linear import constants
-from ..neuron import Neuron, check_below_limit
-from ..schedule import Connection, Population, Schedule
+from ...chip.fixed_point import DECAY_UNITY, FRACTION, SUM_LIMIT
+from ...graph.bounds import Interval, synapse_bounds, value_bounds
+from ...graph.flatten import FlatGraph
+from ...graph.linear import constants
+from ...graph.neuron import Neuron, check_below_limit
+from ...graph.schedule import Connection, Population, Schedule
 from .synapses import EXACT_IN_FLOAT32, make_synapse
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ..graph import FlatGraph
-from ..schedule import Schedule
+from ...graph.flatten import FlatGraph
+from ...graph.schedule import Schedule
 from .partition import bus, partition
 from .processes.section import SectionProcess
 from .section import Section

@@ -13,16 +13,16 @@ from pathlib import Path
 import nir
 import numpy as np
 
-from ..fixed_point import encode_bias
-from ..fused import without_gates
-from ..graph import FlatGraph, flatten
-from ..graph_file import write_graph
+from ...chip.fixed_point import encode_bias
+from ...graph.file import write_graph
+from ...graph.flatten import FlatGraph, flatten
+from ...graph.fused import without_gates
+from ...graph.linear import constants
+from ...graph.neuron import Neuron
+from ...graph.schedule import Schedule, schedule
+from ...graph.shapes import NEURONS
+from ...trace.spike_trace import SpikeTrace
 from ..interpreter import check_inputs
-from ..linear import constants
-from ..neuron import Neuron
-from ..schedule import Schedule, schedule
-from ..shapes import NEURONS
-from ..trace import SpikeTrace
 from .supervise import run_supervised
 
 MOST_PROCESSES = 200  # of the operating system, that two cores still serve in reasonable time
@@ -107,7 +107,7 @@ def run_job(
     job["floating_point"] = floating_point
     np.savez(folder / "job.npz", inputs=inputs, **job)
     run_supervised(
-        [sys.executable, "-m", "hardware.lava.worker", str(folder)],
+        [sys.executable, "-m", "hardware.target.lava.worker", str(folder)],
         on_message=lambda message: progress(message["done"], message["steps"]) if progress else None,
     )
 

@@ -11,10 +11,10 @@ from collections.abc import Callable
 import nir
 import numpy as np
 
-from ..bounds import Interval, synapse_bounds
-from ..fused import Fused
-from ..linear import apply_linear
-from ..shapes import conv_geometry, pair
+from ...graph.bounds import Interval, synapse_bounds
+from ...graph.fused import Fused
+from ...graph.linear import apply_linear
+from ...graph.shapes import conv_geometry, pair
 
 EXACT_IN_FLOAT32 = 1 << 24
 

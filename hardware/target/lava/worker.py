@@ -1,4 +1,4 @@
-"""The process that holds a Lava network: `python -m hardware.lava.worker FOLDER`, started by simulate.py.
+"""The process that holds a Lava network: `python -m hardware.target.lava.worker FOLDER`, started by simulate.py.
 
 FOLDER holds graph.nir and job.npz; the populations' records are written there.
 """
@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
-from ..graph import flatten
-from ..graph_file import read_graph
-from ..schedule import schedule
+from ...graph.file import read_graph
+from ...graph.flatten import flatten
+from ...graph.schedule import schedule
 from .compat import prepare_lava
 from .watch import Worker, run_as_worker
 

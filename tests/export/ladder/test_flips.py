@@ -4,7 +4,7 @@ import pytest
 import torch
 
 import export
-from export.flips import trace_flips
+from export.ladder.flips import trace_flips
 from qkformer import load_digits, record_spikes
 
 

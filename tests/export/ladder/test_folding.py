@@ -5,8 +5,8 @@ import torch
 from published import golden_model, lively_model, small_config
 
 import export
-from export.check_folding import check_folding
-from qkformer.layers import Layered
+from export.ladder.folding import check_folding
+from qkformer.models.layers import Layered
 
 WRONG = {
     "running_mean was passed as running_var": {"running_var": lambda bn: bn.running_mean},

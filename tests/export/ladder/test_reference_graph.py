@@ -1,8 +1,8 @@
 import numpy as np
 
 import export
-from export.reference_graph import reference_graph
-from hardware.fingerprint import array_fingerprint, graph_fingerprint
+from export.ladder.reference_graph import reference_graph
+from hardware.graph.fingerprint import array_fingerprint, graph_fingerprint
 
 
 def test_a_right_lowering_is_its_own_reference(fixed_digits):

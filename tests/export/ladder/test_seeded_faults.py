@@ -1,7 +1,6 @@
 """Faults that were planted, one a test: the report names the layer and the kind, and points at no later layer."""
 
 import copy
-import sys
 import tempfile
 from dataclasses import replace
 from pathlib import Path
@@ -14,10 +13,14 @@ from published import lively_model, small_config
 
 import export
 import hardware
-from export.fold_batchnorm import fold
-from hardware.divergence import INHERITED, LOCAL
-from hardware.lava.section import Section
-from hardware.neuron import Neuron
+from export.quantization import network as network_module
+from export.sources import fold as fold_module
+from export.sources.batchnorm import fold
+from hardware.graph.linear import constants
+from hardware.graph.neuron import Neuron
+from hardware.parity.causes import fire
+from hardware.parity.divergence import INHERITED, LOCAL
+from hardware.target.lava.section import Section
 from qkformer import load_digits
 
 CONV, POPULATION = "stage1.0.tssa.k_conv", "stage1.0.tssa.k_lif"
@@ -86,7 +89,7 @@ def streaming_target(change_plan=lambda plan: None, change_section=lambda sectio
             for step in range(1, len(frames) + 1):
                 section.update(step)
                 section.transmit()
-            at_rest = hardware.linear.constants(flat)
+            at_rest = constants(flat)
             for name in plan.recorded:
                 record = section.records[name]
                 values = np.array(record.reshape(samples, time_steps, *record.shape[1:]).swapaxes(0, 1))
@@ -154,7 +157,7 @@ def test_running_mean_passed_as_running_var(digits, images, tmp_path, monkeypatc
             bn.running_var = bn.running_mean
         return fold(conv, bn)
 
-    monkeypatch.setattr(sys.modules["export.fold_model"], "fold", faulty_fold)
+    monkeypatch.setattr(fold_module, "fold", faulty_fold)
     report = export.run_ladder(model, fixed, images, tmp_path, targets=["interpreter"]).report
     finding = report.findings[0]
     assert (finding.layer, finding.kind) == (CONV, "folding")
@@ -174,7 +177,7 @@ def test_running_mean_passed_as_running_var_in_quantization(digits, images, tmp_
             bn.running_var = bn.running_mean
         return fold(conv, bn)
 
-    monkeypatch.setattr(sys.modules["export.quantize"], "fold", faulty_fold)
+    monkeypatch.setattr(network_module, "fold", faulty_fold)
     fixed = export.quantize(model, load_digits("train")[0])
     report = export.run_ladder(model, fixed, images, tmp_path, targets=["interpreter"]).report
     assert [(finding.layer, finding.kind) for finding in report.findings] == [(POPULATION, "unexplained flips")]
@@ -192,7 +195,7 @@ def test_a_membrane_that_is_not_reset_between_samples(climb, population):
 
 def test_a_membrane_that_is_not_reset_by_a_spike(climb):
     def keep(neuron, current, spikes):
-        return hardware.causes.fire(neuron, current, reset="none")
+        return fire(neuron, current, reset="none")
 
     report = climb(("lava",), run=target_with(POPULATION, keep))
     assert_found(report, POPULATION, "missing reset", "not cleared by a spike")

@@ -4,8 +4,8 @@ import nir
 import numpy as np
 import pytest
 
-from export.current_pool import current_pool_graph, gate_count
 from hardware import flatten
+from hardware.graph.gates.max_pool import current_pool_graph, gate_count
 
 
 @pytest.mark.parametrize("shape", [(1, 2, 2), (3, 5, 4)])

@@ -8,7 +8,7 @@ import torch
 import export
 import hardware
 from export import FixedModel
-from export.fixed_layers import FixedConv, FixedLIF, Gate
+from export.network.fixed_layers import FixedConv, FixedLIF, Gate
 from hardware import Encoding
 from qkformer import Neuron, Population, load_digits
 

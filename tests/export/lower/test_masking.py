@@ -10,7 +10,7 @@ import torch.nn.functional as F
 
 import hardware
 from export import masking
-from export.masking import GraphBuilder
+from hardware.graph.gates.primitives import GraphBuilder
 
 
 def run(inputs, shape, output_shape, add):

@@ -7,7 +7,7 @@ from published import lively_model, small_config
 
 import export
 import hardware
-from export.to_onnx import PACKAGES
+from export.lower.onnx import PACKAGES
 from qkformer import load_digits
 
 needs_onnx = pytest.mark.skipif(

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 import torch
 
-from export.fixed_layers import FixedLIF, SelfAttentionProduct
-from export.quantize_layer import quantize_attention
-from export.self_attention import gate_count, self_attention_graph
+from export.network.fixed_layers import FixedLIF, SelfAttentionProduct
+from export.quantization.layer import quantize_attention
+from hardware.graph.gates.self_attention import gate_count, self_attention_graph
 from qkformer import LIF
 
 

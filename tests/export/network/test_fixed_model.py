@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from export import FixedModel
-from export.fixed_layers import FixedConv, FixedLIF, Gate, Readout
+from export.network.fixed_layers import FixedConv, FixedLIF, Gate, Readout
 from hardware import Encoding
 
 

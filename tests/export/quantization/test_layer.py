@@ -8,9 +8,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from export.fixed_layers import FixedLIF
-from export.quantize_layer import FixedNeuron, quantize_head, quantize_layer
-from hardware.fixed_point import SUM_LIMIT, check_weights, encode_bias
+from export.network.fixed_layers import FixedLIF
+from export.quantization.layer import FixedNeuron, quantize_head, quantize_layer
+from hardware.chip.fixed_point import SUM_LIMIT, check_weights, encode_bias
 from qkformer import IF, LIF, PLIF
 
 neurons = st.one_of(

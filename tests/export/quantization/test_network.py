@@ -5,11 +5,11 @@ import torch
 
 import export
 from export import ExportError
-from export.fixed_layers import FixedLIF, Gate
-from export.quantize import attention_neuron
-from hardware.fixed_point import check_weights, encode_bias
+from export.network.fixed_layers import FixedLIF, Gate
+from export.quantization.network import attention_neuron
+from hardware.chip.fixed_point import check_weights, encode_bias
 from qkformer import IF, LIF, Neuron, create_model, load_digits, record_spikes
-from qkformer.layers import Layered
+from qkformer.models.layers import Layered
 
 
 def accuracy(model, images, labels):

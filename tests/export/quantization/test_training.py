@@ -12,11 +12,11 @@ from torch import nn
 
 import export
 from export import ExportError, QuantizationAware
-from export.qat import TrainedConv, TrainedGate, TrainedLIF
-from export.quantize_layer import FixedNeuron, quantize_layer
+from export.quantization.layer import FixedNeuron, quantize_layer
+from export.quantization.training import TrainedConv, TrainedGate, TrainedLIF
 from hardware import RangeError
 from qkformer import IF, LIF, create_model, load_digits, record_spikes
-from qkformer.layers import Layered
+from qkformer.models.layers import Layered
 
 
 def recorded(model, images):

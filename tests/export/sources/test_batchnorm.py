@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from export.fold_batchnorm import fold
+from export.sources.batchnorm import fold
 
 
 def random_batchnorm(bn):

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hardware import RangeError
-from hardware.fixed_point import (
+from hardware.chip.fixed_point import (
     check_integer,
     check_range,
     check_weights,

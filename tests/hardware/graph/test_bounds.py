@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from small_graphs import conv, pool, whole_numbers
 
-from hardware.bounds import synapse_bounds
-from hardware.fused import SelfAttention
-from hardware.linear import apply_linear
+from hardware.graph.bounds import synapse_bounds
+from hardware.graph.fused import SelfAttention
+from hardware.graph.linear import apply_linear
 
 
 @given(seed=st.integers(0, 2**16), low=st.integers(-5, 0), high=st.integers(0, 5))

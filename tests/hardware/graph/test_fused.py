@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from small_graphs import chain, graph
 
 import hardware
-from export.current_pool import current_pool_graph
-from export.self_attention import self_attention_graph
 from hardware import GraphError, flatten
-from hardware.fused import Fused, MaxPool, SelfAttention, without_gates
+from hardware.graph.fused import Fused, MaxPool, SelfAttention, without_gates
+from hardware.graph.gates.max_pool import current_pool_graph
+from hardware.graph.gates.self_attention import self_attention_graph
 
 
 def both_ways(shape, nested, inputs, output_shape):

@@ -8,7 +8,7 @@ from random_graphs import random_graphs
 from small_graphs import branched, chain, lif, pool, whole_numbers
 
 import hardware
-from hardware.layer import Layers
+from hardware.graph.layers import Layers
 
 
 def run(network, inputs):

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from small_graphs import chain, conv, flatten_node, graph, pool, threshold, whole_numbers
 
 from hardware import flatten
-from hardware.linear import apply_linear, bias_of, constants
+from hardware.graph.linear import apply_linear, bias_of, constants
 
 pairs = st.tuples(st.integers(1, 3), st.integers(1, 3))
 shifts = st.tuples(st.integers(0, 2), st.integers(0, 2))

@@ -5,7 +5,7 @@ from small_graphs import TIME_STEP, chain, integrate_and_fire, lif, threshold
 
 import hardware
 from hardware import GraphError, RangeError
-from hardware.neuron import Neuron
+from hardware.graph.neuron import Neuron
 
 ONE = np.ones(2)
 

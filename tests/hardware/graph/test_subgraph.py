@@ -10,8 +10,8 @@ from small_graphs import branched, whole_numbers
 
 import hardware
 from export import to_nir
-from hardware.layer import Layers
-from hardware.subgraph import subgraph
+from hardware.graph.layers import Layers
+from hardware.graph.subgraph import subgraph
 
 
 @settings(max_examples=150)

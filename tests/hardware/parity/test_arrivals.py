@@ -5,9 +5,9 @@ from random_graphs import random_graphs
 from small_graphs import chain, conv, threshold
 
 import hardware
-from export.self_attention import self_attention_graph
-from hardware.arrivals import Arrival, arrivals, weights_of
-from hardware.layer import Layers
+from hardware.graph.gates.self_attention import self_attention_graph
+from hardware.graph.layers import Layers
+from hardware.parity.arrivals import Arrival, arrivals, weights_of
 
 
 @settings(max_examples=100)

@@ -8,8 +8,8 @@ import pytest
 from small_graphs import chain, conv, graph, lif, whole_numbers
 
 import hardware
-from hardware.causes import behaviour_causes, fire, parameter_causes
-from hardware.layer import Layers
+from hardware.graph.layers import Layers
+from hardware.parity.causes import behaviour_causes, fire, parameter_causes
 
 SHAPE = (4, 6, 6)
 WEIGHT = whole_numbers(0, 4, 4, 3, 3, low=-9, high=10)

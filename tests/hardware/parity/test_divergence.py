@@ -6,8 +6,8 @@ import pytest
 from small_graphs import branched, whole_numbers
 
 import hardware
-from hardware.divergence import INHERITED, LOCAL, Side, explain, origin
-from hardware.layer import Layers
+from hardware.graph.layers import Layers
+from hardware.parity.divergence import INHERITED, LOCAL, Side, explain, origin
 
 INPUTS = whole_numbers(0, 4, 3, 1, 2, 2, low=-3, high=8)
 

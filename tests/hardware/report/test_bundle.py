@@ -10,9 +10,9 @@ import pytest
 from small_graphs import branched, whole_numbers
 
 import hardware
-from hardware.bundle import smallest_failing, write_bundle
-from hardware.divergence import Side, explain
-from hardware.layer import Layers
+from hardware.graph.layers import Layers
+from hardware.parity.divergence import Side, explain
+from hardware.report.bundle import smallest_failing, write_bundle
 
 INPUTS = whole_numbers(0, 4, 3, 1, 2, 2, low=-3, high=8)
 WITHOUT_TORCH = """

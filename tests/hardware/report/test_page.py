@@ -14,9 +14,9 @@ from matplotlib.image import imread
 from small_graphs import branched, whole_numbers
 
 import hardware
-from hardware.divergence import Side, explain
-from hardware.ladder import LayerFlips, Step
-from hardware.layer import Layers
+from hardware.graph.layers import Layers
+from hardware.parity.divergence import Side, explain
+from hardware.parity.ladder import LayerFlips, Step
 
 INPUTS = whole_numbers(0, 4, 3, 1, 2, 2, low=-3, high=8)
 WIDTHS = {"desktop": 1280, "phone": 390}

@@ -1,7 +1,7 @@
 import matplotlib.image
 import numpy as np
 
-from hardware.raster import DIFFERENCE_COLOUR, draw_raster
+from hardware.report.raster import DIFFERENCE_COLOUR, draw_raster
 
 
 def red_pixels(path):

@@ -10,7 +10,7 @@ from small_graphs import chain
 import hardware
 from export import ExportError, fold_model, to_nir
 from hardware import GraphError
-from hardware.floating_point import FloatNeuron
+from hardware.target.floating_point import FloatNeuron
 from qkformer import IF, LIF, record_spikes
 
 
@@ -57,9 +57,9 @@ def test_flip_margins_are_the_distances_to_the_threshold():
 
 @pytest.mark.parametrize("neuron", [LIF(2.0, 1.0), LIF(3.0, 0.7), IF()])
 def test_exported_neuron_fires_at_its_threshold_as_the_float_one_does(neuron):
-    from export.masking import GraphBuilder
-    from export.node_network import Node
-    from export.to_nir import _float_lif
+    from export.lower.graph import _float_lif
+    from export.network.node_network import Node
+    from hardware.graph.gates.primitives import GraphBuilder
 
     builder = GraphBuilder()
     _float_lif(builder, Node("lif", (("x",),)), neuron, {"lif": (4,)})

@@ -3,7 +3,7 @@ import safetensors.torch
 import torch
 
 from qkformer import CheckpointError, get_config, inspect_checkpoint, load_checkpoint
-from qkformer.recognize import recognize
+from qkformer.checkpoints.recognize import recognize
 
 
 def shapes_only(golden, name):

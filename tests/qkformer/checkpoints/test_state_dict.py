@@ -7,7 +7,7 @@ import safetensors.torch
 import torch
 
 from qkformer import CheckpointError
-from qkformer.state_dict import differences, read_state_dict
+from qkformer.checkpoints.state_dict import differences, read_state_dict
 
 WEIGHTS = {"head.weight": torch.arange(6.0).reshape(2, 3), "head.bias": torch.ones(2)}
 

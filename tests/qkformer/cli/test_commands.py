@@ -12,19 +12,11 @@ import torch
 
 import hardware
 from export import quantize
-from qkformer import (
-    create_model,
-    get_config,
-    load_checkpoint,
-    load_data,
-    read_metadata,
-    record_spikes,
-    save_checkpoint,
-)
-from qkformer.image_data import load_pictures
+from qkformer import create_model, get_config, load_checkpoint, load_data, read_metadata, record_spikes, save_checkpoint
+from qkformer.data.images import load_pictures
 
 COMMAND = Path(sys.executable).with_name("qkformer")
-README = (Path(__file__).parents[2] / "README.md").read_text()
+README = (Path(__file__).parents[3] / "README.md").read_text()
 PARITY_FIELDS = {"mismatches", "compared", "accuracy", "versions", "populations", "first_divergence"}
 POPULATION_FIELDS = {"name", "neurons", "spikes", "compared", "mismatches"}
 VERSIONS = {"python", "qkformer", "torch", "numpy", "nir", "lava-nc"}

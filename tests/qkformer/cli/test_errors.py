@@ -11,9 +11,9 @@ import pytest
 import safetensors.torch
 import torch
 
-from hardware.lava import LavaError
+from hardware.target.lava import LavaError
 from qkformer import create_model, save_checkpoint
-from qkformer.checkpoint import find_checkpoint
+from qkformer.checkpoints.checkpoint import find_checkpoint
 
 COMMAND = Path(sys.executable).with_name("qkformer")
 

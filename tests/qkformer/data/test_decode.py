@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from qkformer.image_decode import as_mode, center_crop, pixels, random_resized_crop
+from qkformer.data.decode import as_mode, center_crop, pixels, random_resized_crop
 
 
 def ramp(width, height):

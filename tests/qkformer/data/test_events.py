@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from qkformer import create_model
-from qkformer.events import (
+from qkformer.data.events import (
     CIFAR10_DVS_CLASSES,
     EventFileError,
     frames_by_count,

@@ -8,8 +8,8 @@ from digits_folder import write_digits
 from PIL import Image
 
 from qkformer import image_batches, image_data, load_digits
-from qkformer.image_data import load_pictures, open_images
-from qkformer.image_source import DataError
+from qkformer.data.images import load_pictures, open_images
+from qkformer.data.source import DataError
 
 datasets = pytest.importorskip("datasets", reason="Hugging Face datasets is an optional package")
 SIZE = 6

@@ -1,6 +1,6 @@
 import numpy as np
 
-from qkformer.seeds import seed_of
+from qkformer.data.seeds import seed_of
 
 
 def test_seeds_are_the_same_for_ever():

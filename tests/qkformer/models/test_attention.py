@@ -2,8 +2,8 @@ import pytest
 import torch
 
 from qkformer import get_config, record_spikes
-from qkformer.attention import ATTENTIONS, QKMask
-from qkformer.config import EmbedLayer, PatchEmbedConfig, StageConfig
+from qkformer.models.attention import ATTENTIONS, QKMask
+from qkformer.models.config import EmbedLayer, PatchEmbedConfig, StageConfig
 
 HEADS, CHANNELS, STEPS = 2, 8, 4
 

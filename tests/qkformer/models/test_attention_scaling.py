@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 import torch
 
-PATH = Path(__file__).parents[2] / "benchmarks" / "attention_scaling.py"
+PATH = Path(__file__).parents[3] / "benchmarks" / "attention_scaling.py"
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,7 @@ from dataclasses import FrozenInstanceError, replace
 import pytest
 
 from qkformer import Config, ConfigError, config_names, create_model, get_config
-from qkformer.config import EmbedLayer, PatchEmbedConfig
+from qkformer.models.config import EmbedLayer, PatchEmbedConfig
 
 
 @pytest.mark.parametrize("name", config_names())

@@ -3,7 +3,7 @@ import torch
 from torch import nn
 
 from qkformer import create_model
-from qkformer.layers import Layered
+from qkformer.models.layers import Layered
 
 
 def test_the_deployable_digits_model_is_small():

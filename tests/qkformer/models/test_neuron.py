@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qkformer.kernels.lif_reference import charge, spike
-from qkformer.neuron import IF, LIF, PLIF, create_neuron
+from qkformer.models.neuron import IF, LIF, PLIF, create_neuron
 
 
 def one_step_at_a_time(currents: np.ndarray, charge, v_threshold: float) -> np.ndarray:

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from qkformer import load_digits
-from qkformer.augment import Augmentation, Draws, mix
+from qkformer.training.augment import Augmentation, Draws, mix
 
 EVERYTHING = Augmentation(
     crop=2, flip=0.5, affine=0.5, rand_augment=2, mixup=0.5, cutmix=1.0, erasing=0.5, magnitude_deviation=1.0

@@ -21,9 +21,9 @@ from qkformer import (
     read_metadata,
     train,
 )
-from qkformer.augment import Augmentation
-from qkformer.evaluate import Evaluation, count_batches
-from qkformer.training_run import TrainingError
+from qkformer.training.augment import Augmentation
+from qkformer.training.evaluate import Evaluation, count_batches
+from qkformer.training.run import TrainingError
 
 RECIPE = Recipe(
     epochs=2, batch_size=16, threads=1, augmentation=Augmentation(affine=1.0, flip=0.2, mixup=0.3, erasing=0.2)

@@ -8,8 +8,8 @@ import pytest
 import torch
 from PIL import Image, ImageEnhance, ImageOps
 
-from qkformer.augment import Augmentation, Draws
-from qkformer.rand_augment import OPERATIONS, rand_augment
+from qkformer.training.augment import Augmentation, Draws
+from qkformer.training.rand_augment import OPERATIONS, rand_augment
 
 kornia = pytest.importorskip("kornia.enhance", reason="kornia is an optional package")
 SIZE = 32

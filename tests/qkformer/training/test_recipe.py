@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from qkformer import Recipe, config_names, get_config, recipe_for
-from qkformer.augment import Augmentation
+from qkformer.training.augment import Augmentation
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from lava.magma.core.process.process import AbstractProcess
 from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
-from ...fused import Fused
+from ....graph.fused import Fused
 
 
 class Operation(AbstractProcess):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from hardware.lava.compat import LavaNotInstalled, prepare_lava
+from hardware.target.lava.compat import LavaNotInstalled, prepare_lava
 
 NEEDS_LAVA = pytest.mark.skipif(find_spec("lava") is None, reason='Lava is not installed: uv pip install -e ".[lava]"')
 
@@ -99,7 +99,7 @@ def test_only_lava_is_changed():
 
 
 def _run(program):
-    repository = Path(__file__).parents[3]
+    repository = Path(__file__).parents[4]
     arguments = [sys.executable, "-W", "error", "-c", program]
     result = subprocess.run(arguments, cwd=repository, capture_output=True, text=True, timeout=30)
     assert result.returncode == 0, result.stderr

@@ -8,10 +8,10 @@ import hardware
 @pytest.fixture
 def build(lava):
     """`hardware.lava.network.build`, in this process: nothing runs."""
-    from hardware.lava.compat import prepare_lava
+    from hardware.target.lava.compat import prepare_lava
 
     prepare_lava()
-    from hardware.lava.network import build
+    from hardware.target.lava.network import build
 
     return build
 

@@ -10,10 +10,11 @@ from small_graphs import chain, graph, threshold
 
 import hardware
 from export import quantize, reference_trace, to_nir
-from export.current_pool import current_pool_graph
-from export.self_attention import self_attention_graph
-from hardware.lava.partition import bus, partition
-from hardware.lava.section import Section
+from hardware.graph.gates.max_pool import current_pool_graph
+from hardware.graph.gates.self_attention import self_attention_graph
+from hardware.graph.linear import constants
+from hardware.target.lava.partition import bus, partition
+from hardware.target.lava.section import Section
 
 
 def run_sections(graph, inputs, count, folder, fused=True):
@@ -43,7 +44,7 @@ def run_sections(graph, inputs, count, folder, fused=True):
 def test_random_networks(example, tmp_path_factory):
     graph = to_nir(example.fixed)
     wanted = hardware.interpret(graph, example.inputs)
-    at_rest = hardware.linear.constants(hardware.flatten(graph))["output"]
+    at_rest = constants(hardware.flatten(graph))["output"]
     for count in (1, 3):
         found = run_sections(graph, example.inputs, count, tmp_path_factory.mktemp("records"))
         found["output"] = found["output"] + at_rest.astype(np.int32)

@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from hardware.lava.supervise import LavaError, run_supervised
+from hardware.target.lava.supervise import LavaError, run_supervised
 
 pytest.importorskip("lava.proc", reason='Lava is not installed: uv pip install -e ".[lava]"')
 
@@ -132,7 +132,7 @@ def _temporary(process):
 
 @pytest.fixture
 def simulation(tmp_path, monkeypatch):
-    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[3]))
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[4]))
     simulation = Simulation(tmp_path)
     yield simulation
     assert time.monotonic() - simulation.fault < LIMIT

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from small_graphs import conv, pool, whole_numbers
 
-from hardware.lava.synapses import make_synapse
-from hardware.linear import apply_linear
+from hardware.graph.linear import apply_linear
+from hardware.target.lava.synapses import make_synapse
 
 
 def assert_equal(node, in_shape, unit, values):

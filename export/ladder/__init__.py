@@ -1,0 +1,1 @@
+"""From the float model to the target, stage by stage."""

@@ -1,0 +1,1 @@
+"""Fixed network to NIR graph."""

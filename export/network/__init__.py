@@ -1,0 +1,1 @@
+"""Networks of named nodes in PyTorch: float and fixed."""

@@ -1,0 +1,1 @@
+"""Float network to fixed network."""

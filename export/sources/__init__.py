@@ -1,0 +1,1 @@
+"""Where float networks come from."""

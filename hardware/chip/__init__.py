@@ -1,0 +1,1 @@
+"""Numbers and formats of each chip."""

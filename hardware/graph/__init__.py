@@ -1,0 +1,1 @@
+"""A NIR graph: read, checked, flattened, scheduled."""

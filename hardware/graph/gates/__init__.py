@@ -1,0 +1,1 @@
+"""Operations lowered to Threshold gates, as nested NIR graphs."""

@@ -1,0 +1,1 @@
+"""Two traces compared, and a difference explained."""

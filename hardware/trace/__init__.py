@@ -1,0 +1,1 @@
+"""What a network did, in memory and in files."""

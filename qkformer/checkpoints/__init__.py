@@ -1,0 +1,1 @@
+"""Checkpoints: reading, recognizing, writing."""
