@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from hardware.errors import UserError
 
-class ExportError(ValueError):
+
+class ExportError(UserError, ValueError):
     """A model that cannot be quantized or lowered; the message names the module and what is wrong with it."""
 
 

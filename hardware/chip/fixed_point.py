@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..errors import RangeError
+
 FRACTION_BITS = 6  # the membrane and the threshold are shifted left by 6 (lava/proc/lif/models.py)
 FRACTION = 1 << FRACTION_BITS
 DECAY_UNITY = 4096  # 12-bit decay; 4096 keeps nothing, 0 keeps all
@@ -22,10 +24,6 @@ THRESHOLD_RANGE = (0, 131071)  # 17 bits
 SUM_LIMIT = 1 << 17  # a sum shifted left by 6 must stay below 2^23, where the 24-bit current wraps
 MESSAGE_LIMIT = 1 << 23  # a graded spike, and a synapse's sum, has 24 bits
 DELAY_LIMIT = 62  # 6 bits; netx, Lava's own loader, clips there
-
-
-class RangeError(ValueError):
-    """A number that the chip's format cannot hold; the message names the layer, the value and the limit."""
 
 
 def check_range(name: str, what: str, values: np.ndarray, low: int, high: int) -> None:

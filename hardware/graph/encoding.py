@@ -9,7 +9,7 @@ import nir
 import numpy as np
 
 from ..chip.fixed_point import logits_of
-from .shapes import GraphError
+from ..errors import GraphError
 
 INPUT_LIMIT = 127  # int8, symmetric
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import nir
 
+from ..errors import GraphError
 from ..files import write_atomically
-from .shapes import GraphError
 
 
 def read_graph(path: str | Path, *, type_check: bool = True) -> nir.NIRGraph:

@@ -17,7 +17,7 @@ from ..chip.fixed_point import (
     check_range,
     decay_membrane,
 )
-from .shapes import GraphError
+from ..errors import GraphError
 
 TIME_STEP = 1e-4  # seconds; NIR's time constants are in seconds
 TOLERANCE = 1e-6  # relative: NIR files hold parameters in float32

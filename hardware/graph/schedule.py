@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 import nir
 
 from ..chip.fixed_point import DELAY_LIMIT
+from ..errors import GraphError
 from .flatten import NEURONS, SYNAPSES, FlatGraph
-from .shapes import GraphError
 
 
 @dataclass(frozen=True)

@@ -5,13 +5,10 @@ from __future__ import annotations
 import nir
 import numpy as np
 
+from ..errors import GraphError
 from .fused import Fused
 
 NEURONS = (nir.LIF, nir.IF, nir.Threshold)
-
-
-class GraphError(ValueError):
-    """A graph that cannot be executed; the message names the node or file and what is wrong with it."""
 
 
 def pair(value) -> tuple[int, int]:

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 import nir
 import numpy as np
 
+from ..errors import GraphError
 from ..graph.flatten import SYNAPSES, flatten
 from ..graph.linear import apply_linear, bias_of
 from ..graph.neuron import TIME_STEP, distinct
-from ..graph.shapes import GraphError
 from ..trace.spike_trace import SpikeTrace
 from .interpreter import check_inputs, visit
 

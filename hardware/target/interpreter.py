@@ -12,10 +12,10 @@ import nir
 import numpy as np
 
 from ..chip.fixed_point import FRACTION, MESSAGE_LIMIT, RangeError, check_integer, check_range, encode_bias
+from ..errors import GraphError
 from ..graph.flatten import SYNAPSES, FlatGraph, flatten
 from ..graph.linear import apply_linear, bias_of, constants
 from ..graph.neuron import TIME_STEP, Neuron, check_below_limit
-from ..graph.shapes import GraphError
 from ..trace.spike_trace import SpikeTrace
 
 

@@ -8,11 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
+from ..errors import TraceError
 from ..files import write_atomically
-
-
-class TraceError(ValueError):
-    """A file that is not a trace; the message names it and says what is wrong."""
 
 
 class SpikeTrace(dict[str, np.ndarray]):

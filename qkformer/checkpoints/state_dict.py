@@ -16,6 +16,8 @@ import safetensors
 import torch
 from torch import Tensor
 
+from hardware.errors import UserError
+
 WRAPPERS = ("state_dict", "model")  # what timm and MAE-style training scripts call the weights in their files
 PREFIX = "module."  # put before every key by DistributedDataParallel
 LISTED_KEYS = 3  # an error names this many keys of each sort
@@ -32,7 +34,7 @@ PLAIN_DATA = [
 ]
 
 
-class CheckpointError(ValueError):
+class CheckpointError(UserError, ValueError):
     """A file that is no checkpoint, or whose contents do not fit its model."""
 
 

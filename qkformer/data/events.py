@@ -11,12 +11,14 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from hardware.errors import UserError
+
 SENSOR = 128  # pixels along each side of the sensor of both data sets
 CIFAR10_DVS_CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 CIFAR10_DVS_TRAIN_SHARE = 0.9  # of each class, in the order of its file names: the split of both papers
 
 
-class EventFileError(ValueError):
+class EventFileError(UserError, ValueError):
     """A recording, or a folder of recordings, that cannot be read."""
 
 

@@ -10,6 +10,8 @@ from typing import Any
 
 from PIL.Image import Image
 
+from hardware.errors import UserError
+
 INSTALL = 'data sets of pictures are read by datasets: pip install "qkformer[train]"'
 HUB_NAME = r"\w[\w.-]*/[\w.-]+(:[^/]+)?"  # OWNER/NAME:CONFIGURATION; nothing else is asked for over the network
 TEST_SPLITS = ("test", "validation", "valid", "val")  # the first that is there, with labels
@@ -19,7 +21,7 @@ SAMPLES, SAMPLE = 64, 2**12  # parts of a file, bytes of each
 PICTURES = {".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"}
 
 
-class DataError(ValueError):
+class DataError(UserError, ValueError):
     """A data set that is not there, or that cannot be trained on."""
 
 

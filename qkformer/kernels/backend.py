@@ -11,13 +11,15 @@ import os
 import torch
 from torch import Tensor, nn
 
+from hardware.errors import UserError
+
 BACKENDS = ("auto", "torch", "triton")
 DTYPES = (torch.float32, torch.bfloat16, torch.float16)  # of the kernels; float64 is computed by PyTorch
 
 INSTALLED = importlib.util.find_spec("triton") is not None
 
 
-class KernelError(ValueError):
+class KernelError(UserError, ValueError):
     """A backend that does not exist, or that cannot compute this tensor here."""
 
 

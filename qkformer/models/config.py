@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, ClassVar
 
+from hardware.errors import UserError
+
 CHOICES = {
     "family": ("qkformer", "spikformer"),
     "pooling": ("current", "spike"),
@@ -19,7 +21,7 @@ CHOICES = {
 }
 
 
-class ConfigError(ValueError):
+class ConfigError(UserError, ValueError):
     """A configuration that no model can be built from, or a name that no configuration has."""
 
 

@@ -14,6 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from hardware.errors import UserError
 from hardware.files import write_atomically
 
 from ..checkpoints.state_dict import CheckpointError, read_pickle
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 Wrap = Callable[[SpikingTransformer], nn.Module]
 
 
-class TrainingError(RuntimeError):
+class TrainingError(UserError, RuntimeError):
     """A run that cannot go on."""
 
 

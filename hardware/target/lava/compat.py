@@ -11,8 +11,10 @@ from unittest import mock
 
 import numpy as np
 
+from ...errors import NotAvailableError
 
-class LavaNotInstalled(ImportError):  # noqa: N818 - says what is the matter
+
+class LavaNotInstalled(NotAvailableError):  # noqa: N818 - says what is the matter
     """Lava, or something it needs, is not there."""
 
 

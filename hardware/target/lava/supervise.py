@@ -17,19 +17,15 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from ...errors import TargetError
 from .watch import FAILURE, PARENT, describe_exit
 
 LOOK_EVERY = 0.1  # seconds
 LAST_RESORT = 5.0  # seconds until a process that SIGKILL does not end is given up
 
 
-class LavaError(RuntimeError):
+class LavaError(TargetError):
     """The simulation failed. `summary` is one line, `details` what the failed process had to say."""
-
-    def __init__(self, summary: str, details: str = "") -> None:
-        super().__init__(f"{summary}\n\n{details}".strip())
-        self.summary = summary
-        self.details = details
 
 
 def run_supervised(command: Sequence[str], *, on_message: Callable[[dict], None] | None = None) -> None:

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 
 import hardware
-from export import masking
+from hardware.graph.gates import primitives as masking
 from hardware.graph.gates.primitives import GraphBuilder
 
 

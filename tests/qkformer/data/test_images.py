@@ -7,7 +7,9 @@ import torch
 from digits_folder import write_digits
 from PIL import Image
 
-from qkformer import image_batches, image_data, load_digits
+from qkformer import load_digits
+from qkformer.data import batches as image_batches
+from qkformer.data import images as image_data
 from qkformer.data.images import load_pictures, open_images
 from qkformer.data.source import DataError
 
