@@ -1,11 +1,14 @@
-"""NIR graph to spikes on a target: interpreter, schedule, Lava, parity. Needs NumPy and NIR only."""
+"""NIR graph to spikes on a target: interpreter, schedule, Lava, parity. Needs NumPy and NIR only.
 
-from .chip.fixed_point import RangeError, logits_of
-from .graph.encoding import Encoding, encoding_of
+What is imported here is light; a target imports its tool when it runs.
+"""
+
+from .chip import LOIHI_2, Chip, chips, get_chip
+from .errors import GraphError, InputError, NotAvailableError, RangeError, TargetError, TraceError, UserError
+from .graph.encoding import Encoding, encoding_of, logits_of
 from .graph.file import read_graph, write_graph
 from .graph.flatten import flatten
 from .graph.schedule import Schedule, schedule
-from .graph.shapes import GraphError
 from .parity.invariance import check_invariance
 from .parity.results import ParityReport, combine, compare
 from .report.page import write_report
@@ -13,31 +16,45 @@ from .report.raster import draw_raster
 from .target import lava
 from .target.floating_point import flip_margins, interpret_float
 from .target.interpreter import interpret
+from .target.registry import targets
+from .target.stepwise import interpret_stepwise
+from .target.target import Target
 from .trace.packed_trace import PackedTrace
-from .trace.spike_trace import SpikeTrace, TraceError
+from .trace.spike_trace import SpikeTrace
 
 __all__ = [
+    "LOIHI_2",
+    "Chip",
     "Encoding",
     "GraphError",
+    "InputError",
+    "NotAvailableError",
     "PackedTrace",
     "ParityReport",
     "RangeError",
     "Schedule",
     "SpikeTrace",
+    "Target",
+    "TargetError",
     "TraceError",
+    "UserError",
     "check_invariance",
+    "chips",
     "combine",
     "compare",
     "draw_raster",
     "encoding_of",
     "flatten",
     "flip_margins",
+    "get_chip",
     "interpret",
     "interpret_float",
+    "interpret_stepwise",
     "lava",
     "logits_of",
     "read_graph",
     "schedule",
+    "targets",
     "write_graph",
     "write_report",
 ]

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 import hardware
 from hardware import PackedTrace, ParityReport
 from hardware.graph.fingerprint import array_fingerprint, graph_fingerprint
-from hardware.graph.layers import Layers
+from hardware.graph.populations import PopulationGraph
 from hardware.parity.divergence import Side, explain
 from hardware.parity.invariance import Leak, check_invariance
 from hardware.parity.ladder import Step
@@ -198,7 +198,9 @@ class _Climb:
 
     def _explain(self, before: Stage, stage: Stage, target: str, report: ParityReport) -> None:
         wanted = before.graph or reference_graph(self.fixed, stage.graph)
-        sides = (Side(s.trace, Layers(graph), self.inputs) for s, graph in ((before, wanted), (stage, stage.graph)))
+        sides = (
+            Side(s.trace, PopulationGraph(graph), self.inputs) for s, graph in ((before, wanted), (stage, stage.graph))
+        )
         reference, found = sides
         first = replace(report.first_divergence, target=stage.name)
         with self.watch(f"explaining {first.population}"):

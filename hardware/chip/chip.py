@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
 
 Range = tuple[int, int]
 
@@ -56,3 +58,12 @@ class Chip:
     def largest_bias(self) -> int:
         """The largest magnitude of a bias that both signs have, in synaptic units."""
         return self.bias_mantissa_range[1] * self.coarsest_bias_step
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Chip:
+        """The inverse of `to_dict`, also after a round trip through JSON."""
+        return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()})

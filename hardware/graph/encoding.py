@@ -1,4 +1,4 @@
-"""What goes into a network and what comes out: images to whole numbers, output sums to class scores."""
+"""What goes into a network and what comes out: images to integers, output sums to class scores."""
 
 from __future__ import annotations
 
@@ -8,10 +8,18 @@ from typing import Any
 import nir
 import numpy as np
 
-from ..chip.fixed_point import logits_of
 from ..errors import GraphError
 
 INPUT_LIMIT = 127  # int8, symmetric
+
+
+def logits_of(output: Any, scale: float) -> Any:
+    """Class scores [B, classes] = scale * sum over t of output, shared by every target.
+
+    output: [T, B, classes] integers, the head's sums over tokens at each time step (NumPy or torch). scale: what 1 is
+    worth, divided by time steps and tokens.
+    """
+    return output.sum(0) * scale
 
 
 @dataclass(frozen=True)

@@ -7,18 +7,17 @@ import hashlib
 import nir
 import numpy as np
 
-from .fused import Fused
-from .layers import Layers
+from .populations import PopulationGraph
 
 
 def graph_fingerprint(graph: nir.NIRGraph) -> str:
     """SHA-256 of a graph's populations, connections and numbers, as hexadecimal digits."""
-    layers, digest = Layers(graph), hashlib.sha256()
-    for name in layers.populations:
-        for node in (*layers.path(name), name):
-            fused = layers.flat.nodes[node]
-            digest.update(repr((node, layers.flat.sources[node], fused if isinstance(fused, Fused) else "")).encode())
-        for key, values in layers.parameters(name).items():
+    populations, digest = PopulationGraph(graph), hashlib.sha256()
+    for name in populations.populations:
+        for node in (*populations.path(name), name):
+            operation = populations.flat.operations.get(node, "")
+            digest.update(repr((node, populations.flat.sources[node], operation)).encode())
+        for key, values in populations.parameters(name).items():
             digest.update(key.encode() + _bytes(values))
     return digest.hexdigest()
 

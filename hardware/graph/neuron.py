@@ -1,22 +1,14 @@
-"""NIR's spiking nodes as Loihi's integer neuron: a decay in 1/4096 and a threshold in 1/64."""
+"""NIR's spiking nodes as a chip's integer neuron: a decay in 1/4096 and a threshold in 1/64, on Loihi."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-import nir
 import numpy as np
 
-from ..chip.fixed_point import (
-    DECAY_UNITY,
-    FRACTION,
-    FRACTION_BITS,
-    SUM_LIMIT,
-    THRESHOLD_RANGE,
-    RangeError,
-    check_range,
-    decay_membrane,
-)
+from ..chip.arithmetic import check_below_limit, check_range, decay_membrane
+from ..chip.chip import Chip
 from ..errors import GraphError
 
 TIME_STEP = 1e-4  # seconds; NIR's time constants are in seconds
@@ -24,57 +16,84 @@ TOLERANCE = 1e-6  # relative: NIR files hold parameters in float32
 
 
 @dataclass(frozen=True)
-class Neuron:
-    """decay: what a step takes from the membrane, in 1/4096; threshold: in 1/64.
+class IntegerNeuron:
+    """decay: what a step takes from the membrane, in 2^-decay_bits; threshold: in units of the membrane.
 
-    Arrays in the node's shape, or of one element where all neurons are alike.
+    Arrays in the node's shape, or of one element where all neurons are alike. For each step, strict:
+
+        membrane <- toward_zero(membrane * (decay_unity - decay) / decay_unity) + current
+        spike iff membrane > threshold;  membrane <- 0 on a spike
     """
 
     decay: np.ndarray
     threshold: np.ndarray
+    chip: Chip
 
     @classmethod
-    def from_node(cls, name: str, node: nir.NIRNode, time_step: float = TIME_STEP) -> Neuron:
-        """Translate LIF, IF or Threshold exactly, or raise GraphError / RangeError.
+    def of_rate(
+        cls,
+        name: str,
+        *,
+        rate: np.ndarray,
+        threshold: np.ndarray,
+        chip: Chip,
+        gain: tuple[str, np.ndarray] | None = None,
+        zeros: Mapping[str, np.ndarray] | None = None,
+    ) -> IntegerNeuron:
+        """The neuron that loses the share `rate` of its membrane at each step, or GraphError / RangeError.
 
-        LIF, by Euler's rule: v <- v + time_step / tau * (v_leak - v + r I), spike iff v > v_threshold, then
-        v <- v_reset. Exact if v_leak = v_reset = 0, r * time_step / tau = 1 and 4096 * time_step / tau is whole.
-        IF: v <- v + time_step * r I, exact if r * time_step = 1. Threshold: spike iff I > threshold.
+        gain: its name and the share of a current that arrives, which must be 1; zeros: parameters that must be 0.
+        Exact if decay_unity * rate is an integer.
         """
-        if isinstance(node, nir.Threshold):
-            decay, threshold = np.array([DECAY_UNITY]), distinct(node.threshold)
-        else:
-            threshold = distinct(node.v_threshold)
-            leaky = isinstance(node, nir.LIF)
-            rate = time_step / distinct(node.tau).astype(np.float64) if leaky else np.zeros(1)
-            gain = distinct(node.r).astype(np.float64) * (rate if leaky else time_step)
-            decay = np.rint(rate * DECAY_UNITY)
-            for field in ("v_leak", "v_reset") if leaky else ("v_reset",):
-                _require(name, field, distinct(getattr(node, field)), 0.0, "0")
-            _require(name, "gain r * time_step / tau" if leaky else "gain r * time_step", gain, 1.0, "1")
-            _require(name, "decay 4096 * time_step / tau", rate * DECAY_UNITY, decay, "a whole number")
-            check_range(name, "decay 4096 * time_step / tau", decay, 0, DECAY_UNITY)
-        check_range(name, "threshold", np.floor(threshold), *THRESHOLD_RANGE)
-        return cls(decay.astype(np.int64), np.floor(np.asarray(threshold, np.float64) * FRACTION).astype(np.int64))
+        unity = chip.decay_unity
+        decay = np.rint(rate * unity)
+        for field, values in (zeros or {}).items():
+            _require(name, field, values, 0.0, "0")
+        if gain:
+            _require(name, f"gain {gain[0]}", gain[1], 1.0, "1")
+        what = f"decay {unity} * time_step / tau"
+        _require(name, what, rate * unity, decay, "an integer")
+        check_range(name, what, decay, 0, unity)
+        check_range(name, "threshold", np.floor(threshold), *chip.threshold_range)
+        threshold = np.floor(np.asarray(threshold, np.float64) * chip.fraction).astype(np.int64)
+        return cls(decay.astype(np.int64), threshold, chip)
+
+    @property
+    def forgets(self) -> bool:
+        """Whether nothing of the membrane is left at the next step, as of a gate."""
+        return bool(np.all(self.decay == self.chip.decay_unity))
+
+    def rest(self, shape: tuple[int, ...]) -> np.ndarray:
+        """Membranes before the first step."""
+        return np.zeros(shape, np.int64)
+
+    def charge(self, membrane: np.ndarray, current: np.ndarray) -> np.ndarray:
+        """The membrane after leak and input, before it is compared with the threshold."""
+        return decay_membrane(membrane, self.decay, self.chip) + current
+
+    def fire(self, membrane: np.ndarray) -> np.ndarray:
+        """Where the membrane exceeds the threshold (bool); it is cleared there, in place."""
+        fired = membrane > self.threshold
+        membrane[fired] = 0
+        return fired
 
     def run(self, name: str, current: np.ndarray) -> np.ndarray:
-        """Spikes [T, B, ...] (int8) for currents [T, B, ...] in 1/64, from rest.
+        """Spikes [T, B, ...] (int8) for currents [T, B, ...] in units of the membrane, from rest.
 
-        Raises RangeError when the membrane reaches 2^17, where Loihi would saturate.
+        Raises RangeError when the membrane reaches the chip's limit, where it would saturate.
         """
-        membrane = np.zeros(current.shape[1:], dtype=np.int64)
+        membrane = self.rest(current.shape[1:])
         spikes = np.empty(current.shape, dtype=np.int8)
         for t, arriving in enumerate(current):
-            membrane = decay_membrane(membrane, self.decay) + arriving
-            check_below_limit(name, f"membrane at time step {t}", membrane)
-            spikes[t] = membrane > self.threshold
-            membrane[spikes[t] != 0] = 0
+            membrane = self.charge(membrane, arriving)
+            check_below_limit(name, f"membrane at time step {t}", membrane, self.chip)
+            spikes[t] = self.fire(membrane)
         return spikes
 
     def uniform(self, name: str) -> tuple[int, int]:
         """(decay, threshold in synaptic units) if all neurons of the population share them, as Lava's do.
 
-        Raises GraphError if they differ, or if the threshold has a fraction that whole numbers cannot express.
+        Raises GraphError if they differ, or if the threshold has a fraction that integers cannot express.
         """
         values = []
         for what, array in (("decay", self.decay), ("threshold", self.threshold)):
@@ -82,23 +101,57 @@ class Neuron:
                 raise GraphError(f"{name}: {what} differs within the population; Lava has one for all its neurons")
             values.append(int(array.flat[0]))
         decay, threshold = values
-        if decay != DECAY_UNITY and threshold % FRACTION:
-            raise GraphError(f"{name}: threshold {threshold / FRACTION:g} has a fraction; Loihi's is a whole number")
-        return decay, threshold >> FRACTION_BITS
+        fraction = self.chip.fraction
+        if not self.forgets and threshold % fraction:
+            raise GraphError(f"{name}: threshold {threshold / fraction:g} has a fraction; Loihi's is an integer")
+        return decay, threshold // fraction
 
 
-def check_below_limit(name: str, what: str, values: np.ndarray) -> None:
-    """Raise RangeError if |values|, in 1/64, reaches 2^17 synaptic units."""
-    worst = int(np.abs(values).max(initial=0))
-    if worst >= SUM_LIMIT * FRACTION:
-        raise RangeError(f"{name}: {what} reaches {worst / FRACTION:g}, the limit is {SUM_LIMIT}; use smaller weights")
+@dataclass(frozen=True)
+class FloatNeuron:
+    """kept: what a step leaves of the membrane; gain: what of the input reaches it; threshold: of the membrane.
+
+    v <- kept * v + gain * I;  spike iff v > threshold (strict), then v <- 0.
+    """
+
+    kept: np.ndarray
+    gain: np.ndarray
+    threshold: np.ndarray
+
+    @classmethod
+    def of_rate(
+        cls, name: str, *, rate: np.ndarray, gain: np.ndarray, threshold: np.ndarray, zeros: Mapping[str, np.ndarray]
+    ) -> FloatNeuron:
+        """The neuron that loses the share `rate` at each step. zeros: parameters that must be 0, or GraphError."""
+        for field, values in zeros.items():
+            if np.any(values):
+                raise GraphError(f"{name}: {field} is not 0")
+        return cls(1.0 - rate, gain, threshold.astype(np.float64))
+
+    def run(self, current: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Spikes, int8, and membrane minus threshold before any reset, for currents [T, B, ...], from rest."""
+        membrane = np.zeros(current.shape[1:])
+        spikes, excess = np.empty(current.shape, np.int8), np.empty(current.shape)
+        for t, arriving in enumerate(current):
+            membrane = self.kept * membrane + self.gain * arriving
+            excess[t] = membrane - self.threshold
+            spikes[t] = excess[t] > 0
+            membrane[spikes[t] != 0] = 0
+        return spikes, excess
+
+    def uniform(self, name: str) -> tuple[float, float, float]:
+        """(kept, gain, threshold) if all neurons share them, as Lava's do. Raises GraphError if they differ."""
+        if max(len(self.kept.flat), len(self.gain.flat), len(self.threshold.flat)) > 1:
+            raise GraphError(f"{name}: constants differ within the population; Lava has one set for all its neurons")
+        return float(self.kept[0]), float(self.gain[0]), float(self.threshold[0])
 
 
 def distinct(parameter: np.ndarray) -> np.ndarray:
     """The one value of a parameter that is alike for all neurons, as [1]; else the parameter."""
-    first = np.asarray(parameter).reshape(-1)[:1]
+    parameter = np.asarray(parameter)
+    first = parameter.reshape(-1)[:1]
     alike = not any(parameter.strides) or bool((parameter == first).all())
-    return first if alike else np.asarray(parameter)
+    return first if alike else parameter
 
 
 def _require(name: str, what: str, values: np.ndarray, wanted: np.ndarray | float, described: str) -> None:

@@ -12,15 +12,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-import nir
-
-from ..chip.fixed_point import DELAY_LIMIT
+from ..chip.chip import Chip
 from ..errors import GraphError
-from .flatten import NEURONS, SYNAPSES, FlatGraph
+from .flat import FlatGraph
+from .nodes import Memoryless, kind_of, memoryless
+from .synapse import Synapse
 
 
 @dataclass(frozen=True)
-class Population:
+class ScheduledPopulation:
     """kind: "input", "neuron", "relay" (sends on its graded sum) or "output" (a relay that is read)."""
 
     name: str
@@ -46,10 +46,16 @@ class Connection:
 
 @dataclass
 class Schedule:
-    """Populations in execution order and the connections between them."""
+    """Populations in execution order, the connections between them, and what each synapse is, by its node's name."""
 
-    populations: dict[str, Population] = field(default_factory=dict)
+    chip: Chip
+    populations: dict[str, ScheduledPopulation] = field(default_factory=dict)
     connections: list[Connection] = field(default_factory=list)
+    synapses: dict[str, Synapse] = field(default_factory=dict)
+
+    def arriving(self, name: str) -> list[Connection]:
+        """The connections into a population."""
+        return [connection for connection in self.connections if connection.target == name]
 
     @property
     def recorded(self) -> list[str]:
@@ -69,7 +75,8 @@ class Schedule:
 def schedule(graph: FlatGraph) -> Schedule:
     """Give every population its depth and every connection its delay.
 
-    A delay over 62 steps is shared with relays. Raises GraphError for AvgPool2d, which has no whole-numbered synapse.
+    A delay over the chip's limit is shared with relays. Raises GraphError for AvgPool2d, which has no integer synapse,
+    and for a relay on a chip whose spikes carry no number.
     """
     return _Scheduler(graph).run()
 
@@ -77,55 +84,71 @@ def schedule(graph: FlatGraph) -> Schedule:
 class _Scheduler:
     def __init__(self, graph: FlatGraph):
         self.graph = graph
-        self.plan = Schedule()
+        self.plan = Schedule(graph.chip)
+        self.place = {name: index for index, name in enumerate(graph.nodes)}
         self.sums: dict[tuple[str, ...], str] = {}  # what a relay adds up -> its name
+        self.repeats: dict[tuple[str, int], str] = {}  # what a relay repeats, and at which depth -> its name
 
     def run(self) -> Schedule:
         for name, node in self.graph.nodes.items():
-            if isinstance(node, nir.AvgPool2d):
-                raise GraphError(f"node '{name}' is an AvgPool2d; Loihi adds whole numbers, use a SumPool2d instead")
             shape = self.graph.shapes[name]
-            if isinstance(node, nir.Input):
-                self.plan.populations[name] = Population(name, "input", shape, 0)
-            elif isinstance(node, NEURONS):
+            if self.graph.is_synapse(name):
+                in_shape = self.graph.in_shape(name)
+                self.plan.synapses[name] = memoryless(name, node).synapse(name, node, in_shape, shape)
+            elif name == self.graph.input_name:
+                self.plan.populations[name] = ScheduledPopulation(name, "input", shape, 0)
+            elif self.graph.is_population(name):
                 self._add(name, "neuron", shape, self._terms(name))
-            elif isinstance(node, nir.Output):
+            elif name in self.graph.outputs:
                 self._add(name, "output", shape, self._terms(name))
         return self.plan
 
     def _terms(self, name: str) -> list[str]:
-        """Populations and linear nodes whose sum `name` reads; Flatten only gives them another shape."""
+        """Populations and synapses whose sum `name` reads; Flatten only gives them another shape."""
         terms: list[str] = []
         for source in self.graph.sources[name]:
-            terms += self._terms(source) if isinstance(self.graph.nodes[source], nir.Flatten) else [source]
+            kind = kind_of(self.graph.nodes[source])
+            is_reshape = isinstance(kind, Memoryless) and kind.is_reshape
+            terms += self._terms(source) if is_reshape else [source]
         return terms
 
     def _add(self, name: str, kind: str, shape: tuple[int, ...], terms: list[str]) -> None:
         """Add a population that sums `terms`, and all that it needs."""
         arrivals = []  # (population, synapse)
         for term in terms:
-            linear = isinstance(self.graph.nodes.get(term), SYNAPSES)
-            arrivals.append((self._reader(term), term) if linear else (term, None))
+            arrivals.append((self._reader(term), term) if term in self.plan.synapses else (term, None))
         depth = 1 + max(self.plan.populations[source].depth for source, _ in arrivals)
-        connections = []
+        connections: list[Connection] = []
         for source, synapse in arrivals:
             if synapse and self._wait(source, depth):
                 source = self._held_back(source, depth - 1)
             source = self._within_reach(source, depth)
             connections.append(Connection(source, name, synapse, self._wait(source, depth)))
+        if kind == "relay":
+            self._check_relay(name)
         internal = name in self.graph.internal
-        self.plan.populations[name] = Population(name, kind, shape, depth, internal)
+        self.plan.populations[name] = ScheduledPopulation(name, kind, shape, depth, internal)
         self.plan.connections += connections
 
-    def _reader(self, linear: str) -> str:
-        """The one population that a linear node reads: its source, or a relay that adds up its sources."""
-        terms = sorted(self._terms(linear), key=list(self.graph.nodes).index)
-        if len(terms) == 1 and not isinstance(self.graph.nodes[terms[0]], SYNAPSES):
+    def _check_relay(self, name: str) -> None:
+        if not self.graph.chip.graded_spikes:
+            raise GraphError(f"'{name}' is a sum for a relay to send on; spikes of {self.graph.chip.title} carry none")
+
+    def _own_name(self, name: str) -> str:
+        """A name for a relay that no node of the graph has."""
+        while name in self.graph.nodes or name in self.plan.populations:
+            name += "'"
+        return name
+
+    def _reader(self, synapse: str) -> str:
+        """The one population that a synapse reads: its source, or a relay that adds up its sources."""
+        terms = sorted(self._terms(synapse), key=self.place.__getitem__)
+        if len(terms) == 1 and terms[0] not in self.plan.synapses:
             return terms[0]
         key = tuple(terms)
         if key not in self.sums:
-            name = f"{linear}.input"
-            self._add(name, "relay", self.graph.shapes[self.graph.sources[linear][0]], self._with_known_sum(terms))
+            name = self._own_name(f"{synapse}.input")
+            self._add(name, "relay", self.graph.in_shape(synapse), self._with_known_sum(terms))
             self.sums[key] = name
         return self.sums[key]
 
@@ -143,16 +166,20 @@ class _Scheduler:
 
     def _held_back(self, source: str, depth: int) -> str:
         """A relay that repeats `source` at a later depth."""
-        name = f"{source}.delayed.{depth}"
-        if name not in self.plan.populations:
+        key = (source, depth)
+        if key not in self.repeats:
+            name = self._own_name(f"{source}.delayed.{depth}")
+            self._check_relay(name)
             source = self._within_reach(source, depth)
             shape = self.plan.populations[source].shape
-            self.plan.populations[name] = Population(name, "relay", shape, depth)
+            self.plan.populations[name] = ScheduledPopulation(name, "relay", shape, depth)
             self.plan.connections.append(Connection(source, name, None, self._wait(source, depth)))
-        return name
+            self.repeats[key] = name
+        return self.repeats[key]
 
     def _within_reach(self, source: str, depth: int) -> str:
         """`source`, or the last of a chain of relays after it, from where no delay is over the limit."""
-        while self._wait(source, depth) > DELAY_LIMIT:
-            source = self._held_back(source, self.plan.populations[source].depth + 1 + DELAY_LIMIT)
+        limit = self.graph.chip.delay_limit
+        while self._wait(source, depth) > limit:
+            source = self._held_back(source, self.plan.populations[source].depth + 1 + limit)
         return source

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import nir
 import numpy as np
 
-from .layers import Layers
+from .populations import PopulationGraph
 
 Shape = tuple[int, ...]
 
@@ -40,12 +40,12 @@ class Subgraph:
         return stack
 
 
-def subgraph(layers: Layers, populations: Collection[str]) -> Subgraph:
+def subgraph(network: PopulationGraph, populations: Collection[str]) -> Subgraph:
     """The populations and the linear nodes that lead to them; an Output reads the last, if none is among them."""
-    flat = layers.flat
-    chosen = [name for name in layers.populations if name in populations]
-    kept = {node for name in chosen for node in (*layers.path(name), name)}
-    outside = {source for name in chosen for source in layers.sources(name)} - set(chosen)
+    flat = network.flat
+    chosen = [name for name in network.populations if name in populations]
+    kept = {node for name in chosen for node in (*network.path(name), name)}
+    outside = {source for name in chosen for source in network.sources(name)} - set(chosen)
     sources = {name: flat.shapes[name] for name in flat.nodes if name in outside}
     nodes: dict[str, nir.NIRNode] = {}
     edges: list[tuple[str, str]] = []
@@ -62,7 +62,7 @@ def subgraph(layers: Layers, populations: Collection[str]) -> Subgraph:
             first += _as_map(shape)[0]
     for node in flat.nodes:
         if node in kept:
-            nodes[node] = _node(layers.graph, node)
+            nodes[node] = _node(network.graph, node)
             edges += [(ends.get(source, source), node) for source in flat.sources[node]]
     if not any(isinstance(node, nir.Output) for node in nodes.values()):
         nodes["output"] = nir.Output({"output": np.array(flat.shapes[chosen[-1]])})
@@ -107,5 +107,10 @@ def _node(graph: nir.NIRGraph, name: str) -> nir.NIRNode:
     """A node of a graph by its flat name, `outer.inner` inside nested graphs."""
     if name in graph.nodes:
         return graph.nodes[name]
-    outer = next(o for o in graph.nodes if name.startswith(f"{o}.") and isinstance(graph.nodes[o], nir.NIRGraph))
-    return _node(graph.nodes[outer], name.removeprefix(f"{outer}."))
+    for outer, nested in graph.nodes.items():
+        if isinstance(nested, nir.NIRGraph) and name.startswith(f"{outer}."):
+            try:
+                return _node(nested, name.removeprefix(f"{outer}."))
+            except KeyError:  # another nested graph whose name begins alike
+                continue
+    raise KeyError(name)

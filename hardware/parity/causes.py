@@ -11,9 +11,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..chip.fixed_point import FRACTION, decay_membrane
-from ..graph.layers import Layer, Layers
-from ..graph.neuron import Neuron
+from ..graph.neuron import IntegerNeuron
+from ..graph.populations import DrivenPopulation, PopulationGraph
 
 
 @dataclass(frozen=True)
@@ -27,7 +26,7 @@ class Cause:
 UNKNOWN = Cause("unknown", "no known cause reproduces the spikes; run the reproduction bundle")
 
 
-def parameter_causes(name: str, reference: Layers, target: Layers) -> list[Cause]:
+def parameter_causes(name: str, reference: PopulationGraph, target: PopulationGraph) -> list[Cause]:
     """How a layer's numbers and connections differ between two graphs."""
     causes = []
     for node in (*reference.path(name), name):
@@ -37,12 +36,13 @@ def parameter_causes(name: str, reference: Layers, target: Layers) -> list[Cause
     wanted, found = reference.parameters(name), target.parameters(name)
     for key in wanted.keys() & found.keys():
         if not np.array_equal(wanted[key], found[key]):
-            causes.append(_parameter_cause(key, np.asarray(wanted[key]), np.asarray(found[key])))
+            fraction = reference.flat.chip.fraction
+            causes.append(_parameter_cause(key, np.asarray(wanted[key]), np.asarray(found[key]), fraction))
     permuted = [cause for cause in causes if cause.kind == "permuted channels"]
     return permuted or sorted(causes, key=lambda cause: cause.text)
 
 
-def behaviour_causes(layer: Layer, found: np.ndarray) -> list[Cause]:
+def behaviour_causes(layer: DrivenPopulation, found: np.ndarray) -> list[Cause]:
     """The rules under which a layer emits what the target did. layer: fed with the target's own spikes [T, B, ...]."""
     different = _emitted(layer) != found
     if not different.any():
@@ -58,7 +58,7 @@ def _listed(names: list[str]) -> str:
     return ", ".join(names) or "nothing"
 
 
-def _parameter_cause(key: str, wanted: np.ndarray, found: np.ndarray) -> Cause:
+def _parameter_cause(key: str, wanted: np.ndarray, found: np.ndarray, fraction: int) -> Cause:
     node, _, field = key.rpartition(".")
     if wanted.shape != found.shape:
         return Cause(field, f"{node}: {field} has the shape {found.shape}; {wanted.shape} in the reference")
@@ -71,7 +71,7 @@ def _parameter_cause(key: str, wanted: np.ndarray, found: np.ndarray) -> Cause:
         return Cause("transposed maps", f"{node}: the kernels are transposed")
     different = np.argwhere(wanted != found)
     first = tuple(different[0])
-    unit = FRACTION if field == "threshold" else 1
+    unit = fraction if field == "threshold" else 1
     values = f"{_number(found[first] / unit)}, {_number(wanted[first] / unit)} in the reference"
     where = f"{field}[{', '.join(str(int(i)) for i in first)}]"
     return Cause(field, f"{node}: {len(different):,} of {wanted.size:,} differ; {where} is {values}")
@@ -89,7 +89,7 @@ def _rows(values: np.ndarray, axis: int) -> list[bytes]:
     return sorted(np.ascontiguousarray(row).tobytes() for row in np.moveaxis(values, axis, 0))
 
 
-def _predictions(layer: Layer, found: np.ndarray) -> Iterator[tuple[Cause, np.ndarray]]:
+def _predictions(layer: DrivenPopulation, found: np.ndarray) -> Iterator[tuple[Cause, np.ndarray]]:
     """Each rule with the spikes that it gives; masked where it cannot tell."""
     neuron, current = layer.neuron, layer.current
     if neuron is not None:
@@ -127,27 +127,26 @@ def _predictions(layer: Layer, found: np.ndarray) -> Iterator[tuple[Cause, np.nd
         yield Cause("transposed maps", f"height and width are swapped in channels {channels}"), predicted
 
 
-def fire(neuron: Neuron, current: np.ndarray, *, reset: str = "zero") -> np.ndarray:
-    """Spikes int8 [T, B, ...] of currents in 1/64, from rest, without checks of range.
+def fire(neuron: IntegerNeuron, current: np.ndarray, *, reset: str = "zero") -> np.ndarray:
+    """Spikes int8 [T, B, ...] of currents in units of the membrane, from rest, without checks of range.
 
     reset, on a spike: "zero" clears the membrane, "subtract" takes the threshold from it, "none" leaves it.
     """
-    membrane = np.zeros(current.shape[1:], np.int64)
+    membrane = neuron.rest(current.shape[1:])
     spikes = np.empty(current.shape, np.int8)
     for t, arriving in enumerate(current):
-        membrane = decay_membrane(membrane, neuron.decay) + arriving
-        spikes[t] = fired = membrane > neuron.threshold
-        if reset == "zero":
-            membrane[fired] = 0
-        elif reset == "subtract":
+        membrane = charged = neuron.charge(membrane, arriving)
+        if reset != "zero":
+            membrane = charged.copy()
+        spikes[t] = fired = neuron.fire(charged)
+        if reset == "subtract":
             membrane -= np.where(fired, neuron.threshold, 0)
     return spikes
 
 
-def _emitted(layer: Layer, hide: int | None = None) -> np.ndarray:
+def _emitted(layer: DrivenPopulation, hide: int | None = None) -> np.ndarray:
     """What a layer emits; hide: which time step of the stream of all samples is not known."""
-    current = layer.current
-    out = fire(layer.neuron, current) if layer.neuron else (current // FRACTION).astype(np.int32)
+    out = fire(layer.neuron, layer.current) if layer.neuron else layer.sums()
     if hide is None:
         return out
     unknown = np.zeros(out.shape, bool)
@@ -155,30 +154,30 @@ def _emitted(layer: Layer, hide: int | None = None) -> np.ndarray:
     return np.ma.array(out, mask=unknown)
 
 
-def _carried_over(neuron: Neuron, current: np.ndarray, found: np.ndarray) -> np.ma.MaskedArray:
+def _carried_over(neuron: IntegerNeuron, current: np.ndarray, found: np.ndarray) -> np.ma.MaskedArray:
     """Spikes of samples back to back without a reset between them.
 
     What a neuron held before the first sample is not known, so it is masked until its first spike cleared it.
     """
     stream, seen = _stream(current), _stream(found)
     known = np.zeros(stream.shape[1:], bool)
-    membrane = np.zeros(stream.shape[1:], np.int64)
+    membrane = neuron.rest(stream.shape[1:])
     spikes = np.ma.masked_all(stream.shape, np.int8)
     for step, arriving in enumerate(stream):
-        membrane = decay_membrane(membrane, neuron.decay) + arriving
+        membrane = neuron.charge(membrane, arriving)
         spikes[step] = np.ma.array(membrane > neuron.threshold, mask=~known)
         membrane[seen[step] != 0] = 0
         known |= seen[step] != 0
     return _unstream(spikes, current.shape)
 
 
-def _branches(layer: Layer) -> list[tuple[str, ...]]:
+def _branches(layer: DrivenPopulation) -> list[tuple[str, ...]]:
     """What may arrive together: each source, and the sums that a growing residual stream holds on its way."""
     sources = list(layer.terms)
     return [(source,) for source in sources] + [tuple(sources[:count]) for count in range(2, len(sources) + 1)]
 
 
-def _shifted(layer: Layer, sources: tuple[str, ...], steps: int) -> Layer:
+def _shifted(layer: DrivenPopulation, sources: tuple[str, ...], steps: int) -> DrivenPopulation:
     """Sources early (-1) or late (1) in the stream of samples back to back; nothing comes before or after it."""
     moved = {}
     for source in sources:

@@ -9,8 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ..chip.fixed_point import FRACTION
-from ..graph.layers import Layer, Layers
+from ..graph.populations import DrivenPopulation, PopulationGraph
 from .arrivals import Arrival, arrivals
 from .causes import UNKNOWN, Cause, behaviour_causes, parameter_causes
 from .results import Divergence
@@ -27,29 +26,30 @@ class Side:
     """
 
     trace: Mapping[str, np.ndarray]
-    layers: Layers
+    populations: PopulationGraph
     inputs: np.ndarray
 
     @property
     def values(self) -> Mapping[str, np.ndarray]:
         """What every population and the input emitted."""
-        return ChainMap({self.layers.flat.input_name: self.inputs}, self.trace)
+        return ChainMap({self.populations.flat.input_name: self.inputs}, self.trace)
 
-    def layer(self, name: str, values: Mapping[str, np.ndarray] | None = None) -> Layer:
-        """A layer by itself, on the side's own spikes or on given ones."""
-        return self.layers.layer(name, self.values if values is None else values)
+    def driven(self, name: str, values: Mapping[str, np.ndarray] | None = None) -> DrivenPopulation:
+        """A population by itself, on the side's own spikes or on given ones."""
+        return self.populations.driven(name, self.values if values is None else values)
 
     def history(self, name: str, sample: int, neuron: tuple[int, ...], time_step: int) -> NeuronHistory:
         """One neuron up to a time step."""
-        layer, steps = self.layer(name), slice(time_step + 1)
-        current = layer.current[(steps, sample, *neuron)] / FRACTION
+        layer, steps, fraction = self.driven(name), slice(time_step + 1), self.populations.flat.chip.fraction
+        current = layer.current[(steps, sample, *neuron)] / fraction
         emitted = self.trace[name][(steps, sample, *neuron)]
-        if layer.neuron is None:
-            membrane, threshold = np.array(()), None
-        else:
-            membrane = layer.membrane(sample, neuron)[steps] / FRACTION
-            threshold = layer.threshold(neuron) / FRACTION
-        return NeuronHistory(tuple(current.tolist()), tuple(membrane.tolist()), threshold, tuple(emitted.tolist()))
+        membrane, threshold = layer.membrane(sample, neuron)[steps] / fraction, layer.threshold(neuron)
+        return NeuronHistory(
+            tuple(current.tolist()),
+            tuple(membrane.tolist()),
+            None if threshold is None else threshold / fraction,
+            tuple(emitted.tolist()),
+        )
 
 
 @dataclass(frozen=True)
@@ -103,10 +103,10 @@ def explain(reference: Side, target: Side, divergence: Divergence, differing: It
     the reference did, or if the target did not emit what its layer does on the target's own spikes.
     """
     name, where = divergence.population, (divergence.sample, divergence.neuron, divergence.time_step)
-    causes = parameter_causes(name, reference.layers, target.layers)
-    causes += behaviour_causes(target.layer(name), target.trace[name])
+    causes = parameter_causes(name, reference.populations, target.populations)
+    causes += behaviour_causes(target.driven(name), target.trace[name])
     reached = arrivals(
-        reference.layers, name, divergence.neuron, reference.values, divergence.time_step, divergence.sample
+        reference.populations, name, divergence.neuron, reference.values, divergence.time_step, divergence.sample
     )
     return Explanation(
         divergence,
@@ -123,7 +123,7 @@ def explain(reference: Side, target: Side, divergence: Divergence, differing: It
 
 def origin(reference: Side, target: Side, name: str) -> str:
     """Whether a population errs by itself (LOCAL), or only passes on an error (INHERITED)."""
-    golden = target.layer(name, reference.values).run()
-    own = target.layer(name).run()
+    golden = target.driven(name, reference.values).run()
+    own = target.driven(name).run()
     right = np.array_equal(golden, reference.trace[name]) and np.array_equal(own, target.trace[name])
     return INHERITED if right else LOCAL

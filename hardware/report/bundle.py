@@ -31,15 +31,15 @@ def smallest_failing(reference: Side, target: Side, run: Run, name: str) -> Subg
     The tail is found by bisection over the populations that lead to `name`, in execution order. Errors of timing need
     more of the network than the layer itself. Where nothing less than the whole way differs, that is the answer.
     """
-    way = [*target.layers.ancestors(name), name]
+    way = [*target.populations.ancestors(name), name]
 
     def differs(start: int) -> bool:
-        part = subgraph(target.layers, way[start:])
+        part = subgraph(target.populations, way[start:])
         found = run(part.graph, part.inputs(reference.values))[name]
         return not np.array_equal(found, reference.trace[name])
 
     if differs(len(way) - 1):
-        return subgraph(target.layers, [name])
+        return subgraph(target.populations, [name])
     longer, shorter = 0, len(way) - 1  # way[longer:] is taken to differ; way[shorter:] does not
     while shorter - longer > 1:
         middle = (longer + shorter) // 2
@@ -47,7 +47,7 @@ def smallest_failing(reference: Side, target: Side, run: Run, name: str) -> Subg
             longer = middle
         else:
             shorter = middle
-    return subgraph(target.layers, way[longer:])
+    return subgraph(target.populations, way[longer:])
 
 
 def write_bundle(

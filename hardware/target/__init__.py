@@ -1,1 +1,1 @@
-"""What runs a NIR graph."""
+"""What runs a NIR graph. To add a target: a file or folder beside this that ends in a `Target` called TARGET."""

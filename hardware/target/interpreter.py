@@ -1,22 +1,29 @@
 """NIR -> spikes in NumPy: the definition that every target is held against.
 
-Layer by layer over whole sequences, with the integer arithmetic of fixed_point.py. Edges have no latency.
+Node by node over whole sequences, with the integer arithmetic of a chip. Edges have no latency. stepwise.py computes
+the same time step by time step.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterator, MutableMapping
+from collections.abc import MutableMapping
+from typing import Any
 
 import nir
 import numpy as np
 
-from ..chip.fixed_point import FRACTION, MESSAGE_LIMIT, RangeError, check_integer, check_range, encode_bias
-from ..errors import GraphError
-from ..graph.flatten import SYNAPSES, FlatGraph, flatten
-from ..graph.linear import apply_linear, bias_of, constants
-from ..graph.neuron import TIME_STEP, Neuron, check_below_limit
+from ..chip import LOIHI_2
+from ..chip.arithmetic import check_below_limit, check_integer, check_message, encode_bias
+from ..chip.chip import Chip
+from ..errors import GraphError, RangeError
+from ..graph.flat import FlatGraph, Progress, at_rest, visit
+from ..graph.flatten import flatten
+from ..graph.neuron import TIME_STEP
+from ..graph.nodes import Memoryless, Spiking, kind_of
 from ..trace.spike_trace import SpikeTrace
+from .target import Target, Trace, check_options
+
+OUTPUT_TYPE = np.int32
 
 
 def interpret(
@@ -25,89 +32,138 @@ def interpret(
     *,
     fused: bool = True,
     time_step: float = TIME_STEP,
-    progress: Callable[[int, int], None] | None = None,
+    chip: Chip = LOIHI_2,
+    progress: Progress | None = None,
     into: MutableMapping[str, np.ndarray] | None = None,
 ) -> MutableMapping[str, np.ndarray]:
-    """Run an acyclic NIR graph of whole-numbered weights on integer inputs.
+    """Run an acyclic NIR graph of integer weights on integer inputs.
 
     graph: Conv2d, Linear, Affine, SumPool2d, AvgPool2d, Flatten, Scale, Threshold, IF, LIF, nested NIRGraph,
-    Input, Output; values on edges into one node are summed. Neurons start at rest (see Neuron for the update;
-    the comparison is strict). inputs: whole numbers [T, B, *input shape]. fused: run marked nested graphs as the
-    one operation that they compute; without it, gate by gate. time_step: seconds.
+    Input, Output; values on edges into one node are summed. Neurons start at rest (see IntegerNeuron for the update;
+    the comparison is strict). inputs: integers [T, B, *input shape]. fused: run marked nested graphs whose gates prove
+    the mark as the one operation that they compute; without it, gate by gate. time_step: seconds. chip: whose formats.
     progress: called with (nodes done, nodes in all). into: where the trace goes, such as a PackedTrace for networks
     whose traces exceed memory; a SpikeTrace unless given.
 
     Returns the spikes of every LIF, IF and Threshold, int8 [T, B, ...], and the sums at every Output node,
     int32 [T, B, ...], by node name in execution order.
-    Raises GraphError for a graph that cannot be run, RangeError for a number outside Loihi's formats.
+    Raises GraphError for a graph that cannot be run, RangeError for a number outside the chip's formats.
     """
-    flat = flatten(graph, fused=fused)
-    inputs = check_inputs(flat, inputs)
-    at_rest = constants(flat)
-    values = {flat.input_name: inputs}
+    flat = flatten(graph, fused=fused, chip=chip)
+    values = {flat.input_name: check_inputs(flat, inputs)}
+    resting = at_rest(flat)
     trace = SpikeTrace() if into is None else into
     for name, node, total in visit(flat, values, progress):
-        if isinstance(node, nir.Output):
-            check_integer(name, "output", total)
-            trace[name] = values[name] = total.astype(np.int32)
-        elif isinstance(node, (*SYNAPSES, nir.Flatten)):
-            check_range(name, "sum of messages", total, -MESSAGE_LIMIT + 1, MESSAGE_LIMIT - 1)
-            out = apply_linear(node, total.reshape(-1, *total.shape[2:]))
-            check_range(name, "sum", out, -MESSAGE_LIMIT + 1, MESSAGE_LIMIT - 1)
-            values[name] = out.reshape(*total.shape[:2], *out.shape[1:]) + bias_of(node)
-        else:
-            current = _current(name, total)
-            encode_bias(name, at_rest[name])
-            check_below_limit(name, "sum of inputs", current - _current(name, at_rest[name]))
-            values[name] = Neuron.from_node(name, node, time_step).run(name, current)
+        kind = kind_of(node)
+        if isinstance(kind, Memoryless):
+            values[name] = pass_on(flat, name, total)
+        elif isinstance(kind, Spiking):
+            current = arriving_current(flat, name, total, resting[name])
+            values[name] = kind.integer(name, node, time_step, chip).run(name, current)
             if name not in flat.internal:
                 trace[name] = values[name]
+        else:
+            trace[name] = values[name] = shown(name, total)
     return trace
 
 
-def visit(
-    flat: FlatGraph, values: dict[str, np.ndarray], progress: Callable[[int, int], None] | None
-) -> Iterator[tuple[str, nir.NIRNode, np.ndarray]]:
-    """Every node but the Input in execution order, with the sum of its sources' values, float64 [T, B, ...].
+def pass_on(flat: FlatGraph, name: str, total: np.ndarray) -> np.ndarray:
+    """What a node without memory gives for the sum that arrives, [T, B, ...]; both must fit a message."""
+    node = flat.nodes[name]
+    kind = kind_of(node)
+    assert isinstance(kind, Memoryless)
+    check_message(name, "sum of messages", total, flat.chip)
+    kind.check_inputs(name, node, total)
+    out = kind.apply(node, total.reshape(-1, *total.shape[2:]))
+    check_message(name, "sum", out, flat.chip)
+    given: np.ndarray = out.reshape(*total.shape[:2], *out.shape[1:]) + kind.bias(node)
+    return given
 
-    The caller puts each node's value into `values`, which holds the Input's at first; from there it is taken when
-    nobody needs it any more.
-    """
-    uses = Counter(source for names in flat.sources.values() for source in names)
-    for done, (name, node) in enumerate(flat.nodes.items()):
-        if progress:
-            progress(done, len(flat.nodes))
-        if not flat.sources[name]:
-            continue
-        total = sum(values[source].astype(np.float64) for source in flat.sources[name])
-        for source in flat.sources[name]:
-            uses[source] -= 1
-            if not uses[source]:
-                del values[source]
-        yield name, node, total
+
+def arriving_current(flat: FlatGraph, name: str, total: np.ndarray, resting: np.ndarray) -> np.ndarray:
+    """What drives a population, [T, B, ...] in units of the membrane. resting: what arrives without any spike."""
+    current = _current(name, total, flat.chip)
+    encode_bias(name, resting, flat.chip)
+    check_below_limit(name, "sum of inputs", current - _current(name, resting, flat.chip), flat.chip)
+    return current
+
+
+def shown(name: str, total: np.ndarray) -> np.ndarray:
+    """What an Output shows: int32, checked."""
+    check_integer(name, "output", total)
+    limits = np.iinfo(OUTPUT_TYPE)
+    if total.size and not (total.min() >= limits.min and total.max() <= limits.max):
+        worst = total.reshape(-1)[np.abs(total).argmax()]
+        raise RangeError(f"{name}: output {worst:g} is outside {limits.min} .. {limits.max}; use a smaller bias")
+    return total.astype(OUTPUT_TYPE)
 
 
 def check_inputs(flat: FlatGraph, inputs: np.ndarray, *, floating_point: bool = False) -> np.ndarray:
-    """Inputs as an array of (whole) numbers [T, B, ...] that fits the graph, or GraphError / RangeError."""
+    """Inputs as an array of integers (or any numbers) [T, B, ...] that fits the graph, or GraphError / RangeError."""
     inputs = np.asarray(inputs)
     name, shape = flat.input_name, flat.shapes[flat.input_name]
     if inputs.shape[2:] != shape or inputs.ndim != len(shape) + 2:
         raise GraphError(f"inputs have the shape {inputs.shape}; '{name}' needs [T, B, {', '.join(map(str, shape))}]")
     if not (np.issubdtype(inputs.dtype, np.number) or inputs.dtype == bool):
-        raise GraphError(f"inputs are of type {inputs.dtype}; '{name}' needs whole numbers")
+        raise GraphError(f"inputs are of type {inputs.dtype}; '{name}' needs integers")
+    if np.issubdtype(inputs.dtype, np.complexfloating):
+        raise GraphError(f"inputs are of type {inputs.dtype}; '{name}' needs real values")
     if 0 in inputs.shape[:2]:
         raise GraphError(f"inputs have the shape {inputs.shape}; at least one time step and one sample are needed")
     if not floating_point:
         check_integer(name, "value", inputs)
-    check_range(name, "value", inputs, -MESSAGE_LIMIT + 1, MESSAGE_LIMIT - 1)
+    check_message(name, "value", inputs, flat.chip)
     return inputs
 
 
-def _current(name: str, total: np.ndarray) -> np.ndarray:
-    """Input currents in 1/64; averages of pools may be fractions, but not finer ones."""
-    current = total * FRACTION
+def _current(name: str, total: np.ndarray, chip: Chip) -> np.ndarray:
+    """Input currents in units of the membrane; averages of pools may be fractions, but not finer ones."""
+    current = total * chip.fraction
     rounded = np.rint(current)
     if not np.array_equal(current, rounded):
         worst = total[current != rounded].reshape(-1)[0]
-        raise RangeError(f"{name}: input {worst:g} is not a multiple of 1/{FRACTION}; use SumPool2d for AvgPool2d")
-    return rounded.astype(np.int64)
+        raise RangeError(f"{name}: input {worst:g} is not a multiple of 1/{chip.fraction}; use SumPool2d for AvgPool2d")
+    whole: np.ndarray = rounded.astype(np.int64)
+    return whole
+
+
+class InterpreterTarget(Target):
+    """`interpret`, or with floating_point `interpret_float`, behind the interface that all targets share."""
+
+    name = "interpreter"
+    title = "Interpreter"
+    description = "NIR in NumPy, exact integers: the definition that every target is held against"
+    options = {  # noqa: RUF012 - a constant
+        "fused": "run marked nested graphs as one operation (default), or execute their gates",
+        "chip": "whose number formats hold (default: Loihi 2)",
+        "floating_point": "any weights, in float64",
+    }
+    packages = ("nir", "numpy")
+
+    def available(self) -> None:
+        """Everywhere."""
+
+    def check(self, graph: nir.NIRGraph, **options: Any) -> None:
+        """Raise GraphError or RangeError for a graph that cannot be run."""
+        check_options(self, options)
+        flatten(graph, **{"fused": True, **options})
+
+    def run(
+        self,
+        graph: nir.NIRGraph,
+        inputs: np.ndarray,
+        *,
+        progress: Progress | None = None,
+        into: Trace | None = None,
+        **options: Any,
+    ) -> Trace:
+        """The trace of a graph, [T, B, ...] by population."""
+        check_options(self, options)
+        if options.pop("floating_point", False):
+            from .floating_point import interpret_float  # which stands on this module
+
+            return interpret_float(graph, inputs, into=into, progress=progress)
+        return interpret(graph, inputs, progress=progress, into=into, **options)
+
+
+TARGET = InterpreterTarget()

@@ -13,8 +13,7 @@ from __future__ import annotations
 import nir
 import numpy as np
 
-from hardware.graph.fused import MARK
-
+from ..operations.operation import MARK
 from .primitives import GraphBuilder, Shape, bit_planes, threshold_gate, weighted
 
 OPERATION = "max-pool of currents"
@@ -48,6 +47,7 @@ def current_pool_graph(shape: Shape, pool: tuple[int, int, int], low: int, high:
         shape = _pooled(shape, axis, pool)
     graph.add("output", nir.Output({"output": np.array(shape)}), *sources)
     metadata = {MARK: OPERATION, **dict(zip(("kernel", "stride", "padding"), pool, strict=True))}
+    metadata |= {"low": low, "high": high}
     return nir.NIRGraph(graph.nodes, graph.edges, metadata=metadata)
 
 

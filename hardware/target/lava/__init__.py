@@ -1,6 +1,7 @@
-"""The Lava backend. Lava itself is imported in the worker process only: compat, network, models, processes."""
+"""The Lava target. Lava itself is imported in the worker process only: compat, network, models, processes."""
 
 from .simulate import default_sections, process_count, simulate
 from .supervise import LavaError
+from .target import TARGET
 
-__all__ = ["LavaError", "default_sections", "process_count", "simulate"]
+__all__ = ["TARGET", "LavaError", "default_sections", "process_count", "simulate"]

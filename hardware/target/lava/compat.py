@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib.util
 import multiprocessing
 from functools import partial
 from importlib import import_module
@@ -13,9 +14,22 @@ import numpy as np
 
 from ...errors import NotAvailableError
 
+INSTALL = 'Lava is not installed: run  uv pip install -e ".[lava]"  (or make demo) in the project\'s clone'
+
 
 class LavaNotInstalled(NotAvailableError):  # noqa: N818 - says what is the matter
     """Lava, or something it needs, is not there."""
+
+
+def is_installed() -> bool:
+    """Whether Lava is there; it is not imported."""
+    return importlib.util.find_spec("lava") is not None
+
+
+def require_lava() -> None:
+    """Raise LavaNotInstalled, with what to install, unless Lava is there."""
+    if not is_installed():
+        raise LavaNotInstalled(INSTALL)
 
 
 def prepare_lava() -> None:
@@ -34,9 +48,7 @@ def prepare_lava() -> None:
             _mend_reshaped_ports()
             _mend_convolution()
     except ModuleNotFoundError as error:
-        raise LavaNotInstalled(
-            'Lava is not installed: run  uv pip install -e ".[lava]"  (or make demo) in the project\'s clone'
-        ) from error
+        raise LavaNotInstalled(INSTALL) from error
 
 
 def _mend_dataclasses() -> None:

@@ -17,7 +17,7 @@ from lava.proc.conv.process import Conv
 from lava.proc.graded.models import AbstractGradedVecModel
 from lava.proc.graded.process import GradedVec
 
-from ...graph.linear import convolve
+from ...graph.windows import Window, convolve
 
 
 class _Matrix:
@@ -35,9 +35,7 @@ class _Matrix:
         sums = convolve(
             spikes.transpose(2, 0, 1)[None].astype(np.float64),
             self.weight[:, ::-1, ::-1].transpose(0, 3, 1, 2),
-            tuple(self.stride),
-            tuple(self.padding),
-            tuple(self.dilation),
+            Window.of(self.weight.shape[1:3], self.stride, self.padding, self.dilation),
             int(self.groups[0]),
         )
         self.a_buf = self.clamp_precision(sums[0].transpose(1, 2, 0).astype(self.weight.dtype))

@@ -5,9 +5,10 @@ Imported only in the worker process, after `prepare_lava`.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
+from typing import Any
 
-import nir
 import numpy as np
 from lava.proc.conv.process import Conv
 from lava.proc.graded.process import GradedVec
@@ -16,16 +17,16 @@ from lava.proc.lif.process import LIFReset
 from lava.proc.sparse.process import DelaySparse, Sparse
 from scipy import sparse
 
-from ...chip.fixed_point import encode_bias, weight_exponent
-from ...graph.flatten import FlatGraph
-from ...graph.fused import Fused
-from ...graph.linear import constants
-from ...graph.neuron import TIME_STEP, Neuron
-from ...graph.schedule import Connection, Population, Schedule
-from ...graph.shapes import conv_geometry, pair
-from ..floating_point import FloatNeuron
-from .processes.operation import Operation
+from ...chip.arithmetic import encode_bias, weight_exponent
+from ...graph.flat import FlatGraph, at_rest
+from ...graph.neuron import TIME_STEP
+from ...graph.nodes import spiking
+from ...graph.operations import Operation
+from ...graph.schedule import Connection, Schedule, ScheduledPopulation
+from ...graph.synapse import Convolution, Elementwise, WindowSum
+from .processes.operation import OperationProcess
 from .processes.recorder import Recorder
+from .records import record_path, record_type
 
 GRADED_BITS = 24  # message width of counts; a spike's message has none
 IMMEDIATE = 4095  # du of a current that lasts one step
@@ -33,39 +34,52 @@ IMMEDIATE = 4095  # du of a current that lasts one step
 
 def build(
     graph: FlatGraph, plan: Schedule, frames: np.ndarray, time_steps: int, folder: Path, floating_point: bool = False
-) -> dict[str, object]:
+) -> dict[str, Any]:
     """Connected Lava processes by name: every population, synapse ("source -> target") and recorder.
 
     frames: [steps, *input shape], one frame a time step. time_steps: T, the length of an image's window.
-    folder: where each neuron population and output is recorded as NAME.npy, [images * T, ...].
+    folder: where each neuron population and output is recorded (records.py), [images * T, ...].
     floating_point: numbers are not Loihi's.
     """
-    at_rest = constants(graph)
-    processes: dict[str, object] = {}
+    resting = at_rest(graph)
+    processes: dict[str, Any] = {}
     for population in plan.populations.values():
-        processes[population.name] = _population(graph, population, frames, time_steps, at_rest, floating_point)
+        processes[population.name] = _population(graph, population, frames, time_steps, resting, floating_point)
     for connection in plan.connections:
-        _connect(graph, plan, connection, processes, floating_point)
-    window = len(frames) - plan.depth
+        _connect(plan, connection, processes, floating_point)
     for name in plan.recorded:
         population = plan.populations[name]
         recorder = Recorder(
             shape=_lava_shape(population.shape),
-            file=str(folder / f"{name}.npy"),
+            file=str(record_path(folder, plan, name)),
             first_step=1 + population.depth,
-            steps=window,
-            dtype=np.int8 if population.kind == "neuron" else np.float64 if floating_point else np.int32,
+            steps=len(frames) - plan.depth,
+            dtype=record_type(plan, name, floating_point),
         )
         processes[name].s_out.connect(recorder.a_in)
-        processes[f"{name} recorder"] = recorder
+        processes[_own_key(processes, f"{name} recorder")] = recorder
     return processes
+
+
+def _own_key(processes: Collection[str], key: str) -> str:
+    """A key that no process has: a source may count twice, and a population may be called anything."""
+    while key in processes:
+        key += "'"
+    return key
 
 
 def _lava_shape(shape: tuple[int, ...]) -> tuple[int, ...]:
     return (*shape[1:], shape[0]) if len(shape) == 3 else shape
 
 
-def _population(graph, population: Population, frames, time_steps, at_rest, floating_point):
+def _population(
+    graph: FlatGraph,
+    population: ScheduledPopulation,
+    frames: np.ndarray,
+    time_steps: int,
+    resting: dict[str, np.ndarray],
+    floating_point: bool,
+) -> Any:
     name, shape = population.name, _lava_shape(population.shape)
     if population.kind == "input":
         data = np.moveaxis(frames, 1, -1) if len(shape) == 3 else frames
@@ -74,8 +88,8 @@ def _population(graph, population: Population, frames, time_steps, at_rest, floa
         )
     if population.kind != "neuron":
         return GradedVec(shape=shape, vth=0, exp=0)
-    node, bias = graph.nodes[name], at_rest[name]
-    constants = _float_constants(name, node, bias) if floating_point else _fixed_constants(name, node, bias)
+    numbers = _float_numbers if floating_point else _integer_numbers
+    constants = numbers(graph, name, resting[name])
     if len(shape) == 3:
         constants["bias_mant"] = np.moveaxis(constants["bias_mant"], 0, -1).copy()
     return LIFReset(
@@ -86,103 +100,95 @@ def _population(graph, population: Population, frames, time_steps, at_rest, floa
     )
 
 
-def _fixed_constants(name: str, node: nir.NIRNode, bias: np.ndarray) -> dict:
-    decay, threshold = Neuron.from_node(name, node, TIME_STEP).uniform(name)
-    mantissa, exponent = encode_bias(name, bias)
+def _integer_numbers(graph: FlatGraph, name: str, bias: np.ndarray) -> dict[str, Any]:
+    node = graph.nodes[name]
+    decay, threshold = spiking(name, node).integer(name, node, TIME_STEP, graph.chip).uniform(name)
+    mantissa, exponent = encode_bias(name, bias, graph.chip)
     return {"du": IMMEDIATE, "dv": decay, "vth": threshold, "bias_mant": mantissa, "bias_exp": exponent}
 
 
-def _float_constants(name: str, node: nir.NIRNode, bias: np.ndarray) -> dict:
+def _float_numbers(graph: FlatGraph, name: str, bias: np.ndarray) -> dict[str, Any]:
     """Lava's membrane takes its input whole: it is v / gain in NIR's terms, and so is the threshold."""
-    kept, gain, threshold = FloatNeuron.from_node(name, node, TIME_STEP).uniform(name)
+    node = graph.nodes[name]
+    kept, gain, threshold = spiking(name, node).floating(name, node, TIME_STEP).uniform(name)
     return {"du": 1.0, "dv": 1.0 - kept, "vth": threshold / gain, "bias_mant": bias.astype(float)}
 
 
-def _connect(
-    graph: FlatGraph, plan: Schedule, connection: Connection, processes: dict[str, object], floating_point: bool
-) -> None:
+def _connect(plan: Schedule, connection: Connection, processes: dict[str, Any], floating_point: bool) -> None:
     source, target = plan.populations[connection.source], plan.populations[connection.target]
     graded = 0 if source.kind == "neuron" else GRADED_BITS
-    node = graph.nodes.get(connection.synapse)
-    if isinstance(node, (type(None), nir.Scale)):
-        synapse = _elementwise(node, source.shape, connection.delay, graded, floating_point)
-        entry_shape = exit_shape = source.shape
-    elif isinstance(node, Fused):
-        synapse, entry_shape, exit_shape = Operation(operation=node), node.input_shape, node.output_shape
+    synapse = plan.synapses[connection.synapse] if connection.synapse else None
+    entry_shape = exit_shape = source.shape
+    if synapse is None:
+        process = _elementwise(plan, np.ones(int(np.prod(source.shape))), connection.delay, graded, floating_point)
+    elif isinstance(synapse, Elementwise):
+        process = _elementwise(plan, synapse.scale.reshape(-1), connection.delay, graded, floating_point)
+    elif isinstance(synapse, Operation):
+        process = OperationProcess(operation=synapse)
+        entry_shape, exit_shape = synapse.input_shape, synapse.output_shape
     else:
-        synapse, entry_shape, exit_shape = _convolution(graph, connection.synapse, node, graded, floating_point)
+        convolution = _as_convolution(synapse)
+        process = _convolution(convolution, graded, floating_point)
+        entry_shape, exit_shape = convolution.in_shape, convolution.out_shape
     key = f"{connection.source} -> {connection.target} ({connection.synapse or 'identity'})"
-    while key in processes:  # a source may count twice
-        key += "'"
-    processes[key] = synapse
+    processes[_own_key(processes, key)] = process
     sends = _flat(processes[source.name].s_out, source.shape)
-    gives = synapse.a_out
-    if isinstance(synapse, Conv):
-        _shaped(sends, entry_shape).connect(synapse.s_in)
+    gives = process.a_out
+    if isinstance(process, Conv):
+        _shaped(sends, entry_shape).connect(process.s_in)
         gives = _flat(gives, exit_shape)
     else:
-        sends.connect(synapse.s_in)
+        sends.connect(process.s_in)
     _shaped(gives, target.shape).connect(processes[target.name].a_in)
 
 
-def _flat(port, shape: tuple[int, ...]):
+def _flat(port: Any, shape: tuple[int, ...]) -> Any:
     """A port in Lava's order as a vector in NIR's order [C, H, W]."""
     return port.transpose([2, 0, 1]).flatten() if len(shape) == 3 else port
 
 
-def _shaped(port, shape: tuple[int, ...]):
+def _shaped(port: Any, shape: tuple[int, ...]) -> Any:
     """A vector in NIR's order as a port of this shape in Lava's order."""
     return port.reshape(shape).transpose([1, 2, 0]) if len(shape) == 3 else port
 
 
-def _elementwise(node: nir.Scale | None, shape: tuple[int, ...], delay: int, graded: int, floating_point: bool):
+def _elementwise(plan: Schedule, scale: np.ndarray, delay: int, graded: int, floating_point: bool) -> Any:
     """One synapse a neuron: the identity, possibly delayed, or a Scale.
 
     Lava keeps the 8-bit weights of mixed sign even, so those are doubled and the sum is halved.
     """
-    count = int(np.prod(shape))
-    scale = np.ones(count) if node is None else node.scale.reshape(-1)
-    options = {"num_message_bits": graded}
+    options: dict[str, Any] = {"num_message_bits": graded}
     if floating_point:
         options["weights"] = sparse.diags(scale, format="csr", dtype=float)
     else:
         scale = scale.astype(np.int64)
-        exponent, mixed = weight_exponent(scale), int(scale.min() < 0 < scale.max())
+        exponent, mixed = weight_exponent(scale, plan.chip), int(scale.min() < 0 < scale.max())
         options["weights"] = sparse.diags(scale >> exponent << mixed, format="csr", dtype=np.int32)
         options["weight_exp"] = exponent - mixed
     if not delay:
         return Sparse(**options)
-    delays = sparse.diags(np.full(count, delay), format="csr", dtype=int)
+    delays = sparse.diags(np.full(len(scale), delay), format="csr", dtype=int)
     return DelaySparse(delays=delays, max_delay=delay, **options)
 
 
-def _convolution(graph: FlatGraph, name: str, node: nir.NIRNode, graded: int, floating_point: bool):
-    """A Conv process, with the shapes (NIR's order) in which its ports are read and written.
+def _as_convolution(synapse: Convolution | WindowSum) -> Convolution:
+    """A sum over windows is a convolution of ones for each channel."""
+    if isinstance(synapse, Convolution):
+        return synapse
+    channels = synapse.in_shape[0]
+    ones = np.ones((channels, 1, *synapse.window.kernel))
+    return Convolution(ones, synapse.window, channels, synapse.in_shape, synapse.out_shape)
 
-    A SumPool2d is a convolution of ones for each channel; a Linear one of 1 x 1 over a single position.
-    """
-    exit_shape = graph.shapes[name]
-    entry_shape = graph.shapes[graph.sources[name][0]]
-    stride, padding, dilation, groups = (1, 1), (0, 0), (1, 1), 1
-    if isinstance(node, nir.Conv2d):
-        weight, groups = node.weight, int(node.groups)
-        stride, padding, dilation = conv_geometry(node)
-    elif isinstance(node, nir.SumPool2d):
-        groups = entry_shape[0]
-        weight = np.ones((groups, 1, *pair(node.kernel_size)))
-        stride, padding = pair(node.stride), pair(node.padding)
-    else:
-        weight = node.weight[:, :, None, None]
-        entry_shape, exit_shape = (*entry_shape, 1, 1), (*exit_shape, 1, 1)
-    process = Conv(  # Lava convolves in the strict sense, with the kernel reversed
-        weight=np.ascontiguousarray(weight.transpose(0, 2, 3, 1)[:, ::-1, ::-1]).astype(
-            float if floating_point else np.int32
-        ),
-        input_shape=_lava_shape(entry_shape),
-        stride=stride,
-        padding=padding,
-        dilation=dilation,
-        groups=groups,
+
+def _convolution(synapse: Convolution, graded: int, floating_point: bool) -> Conv:
+    """Lava convolves in the strict sense, with the kernel reversed."""
+    weight = synapse.weight.transpose(0, 2, 3, 1)[:, ::-1, ::-1]
+    return Conv(
+        weight=np.ascontiguousarray(weight).astype(float if floating_point else np.int32),
+        input_shape=_lava_shape(synapse.in_shape),
+        stride=synapse.window.stride,
+        padding=synapse.window.padding,
+        dilation=synapse.window.dilation,
+        groups=synapse.groups,
         num_message_bits=graded,
     )
-    return process, entry_shape, exit_shape

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import nir
 import numpy as np
 
-from ...graph.flatten import FlatGraph
 from ...graph.schedule import Schedule
 
 NEURON_COST = 20  # multiply-adds that cost about as much as one update of a neuron
 
 
-def partition(graph: FlatGraph, plan: Schedule, sections: int) -> list[list[str]]:
+def partition(plan: Schedule, sections: int) -> list[list[str]]:
     """Names of the populations of each section, in execution order; at most `sections` of them, none empty."""
     names = list(plan.populations)
-    work = np.array([_work(graph, plan, name) for name in names], float)
+    work = np.array([_work(plan, name) for name in names], float)
     middle = np.cumsum(work) - work / 2
     section = np.minimum((middle / work.sum() * sections).astype(int), sections - 1)
     parts = [[name for name, index in zip(names, section, strict=True) if index == part] for part in range(sections)]
@@ -28,11 +26,8 @@ def bus(plan: Schedule, parts: list[list[str]]) -> list[str]:
     return [name for name in plan.populations if name in crossing]
 
 
-def _work(graph: FlatGraph, plan: Schedule, name: str) -> float:
+def _work(plan: Schedule, name: str) -> float:
     """Multiply-adds of a population's synapses, and of its update."""
-    work = NEURON_COST * np.prod(plan.populations[name].shape)
-    for synapse in {c.synapse for c in plan.connections if c.target == name and c.synapse}:
-        node = graph.nodes[synapse]
-        outputs = np.prod(graph.shapes[synapse])
-        work += outputs * (node.weight[0].size if isinstance(node, (nir.Conv2d, nir.Linear, nir.Affine)) else 1)
-    return float(work)
+    synapses = {connection.synapse for connection in plan.arriving(name)}
+    products = sum(plan.synapses[synapse].products for synapse in synapses if synapse)
+    return float(NEURON_COST * np.prod(plan.populations[name].shape) + products)

@@ -2,7 +2,7 @@
 
 Every population and synapse keeps Lava's semantics: a synapse gives last step's sums, neurons cost no time, LIFReset
 resets at the first step of each window, arithmetic is Loihi's. So spikes are those of the stock processes, step for
-step (tests/hardware/lava/test_section.py).
+step (tests/hardware/target/lava/test_section.py).
 """
 
 from __future__ import annotations
@@ -13,19 +13,21 @@ from pathlib import Path
 
 import numpy as np
 
-from ...chip.fixed_point import DECAY_UNITY, FRACTION, SUM_LIMIT
-from ...graph.bounds import Interval, synapse_bounds, value_bounds
-from ...graph.flatten import FlatGraph
-from ...graph.linear import constants
-from ...graph.neuron import Neuron, check_below_limit
-from ...graph.schedule import Connection, Population, Schedule
+from ...chip.arithmetic import check_below_limit
+from ...graph.bounds import synapse_bounds, value_bounds
+from ...graph.flat import FlatGraph, at_rest
+from ...graph.neuron import TIME_STEP, IntegerNeuron
+from ...graph.nodes import spiking
+from ...graph.nodes.kind import Interval
+from ...graph.schedule import Connection, Schedule, ScheduledPopulation
+from .records import create_record
 from .synapses import EXACT_IN_FLOAT32, make_synapse
 
 
 class Cell:
     """One population: its value at this step, from what its synapses gave at the last."""
 
-    def __init__(self, population: Population):
+    def __init__(self, population: ScheduledPopulation):
         self.population = population
         self.arriving: list[np.ndarray] = []  # one array for each connection, filled by `Link`s
         self.value = np.zeros(population.shape, np.float32)
@@ -41,30 +43,32 @@ class Cell:
 
 
 class NeuronCell(Cell):
-    """LIF, IF or gate; the membrane is held in 1/64, in float32 where halving it is exact, else in float64."""
+    """LIF, IF or gate; the membrane is in the chip's units, in float32 where halving it is exact, else in float64."""
 
-    def __init__(self, population: Population, neuron: Neuron, bias: np.ndarray, time_steps: int, checked: bool):
+    def __init__(
+        self, population: ScheduledPopulation, neuron: IntegerNeuron, bias: np.ndarray, time_steps: int, checked: bool
+    ):
         super().__init__(population)
-        self.decay, self.threshold = neuron.uniform(population.name)
-        self.is_gate = self.decay == DECAY_UNITY
-        self.kept = (DECAY_UNITY - self.decay) / DECAY_UNITY
+        decay, self.threshold = neuron.uniform(population.name)
+        self.chip, self.is_gate = neuron.chip, neuron.forgets
+        self.kept = (self.chip.decay_unity - decay) / self.chip.decay_unity
         self.offset, self.time_steps = population.reset_offset(time_steps), time_steps
         self.checked = checked
-        self.bias = bias * (1 if self.is_gate else FRACTION)
+        self.bias = bias * self.unit
         halving = np.log2(self.kept).is_integer() if self.kept else True
         self.membrane = np.zeros(population.shape, np.float32 if halving else np.float64)
         self.fired = np.zeros(population.shape, bool)
 
     @property
     def unit(self) -> int:
-        """What one synaptic unit is: a gate compares sums as they are, a membrane counts in 1/64."""
-        return 1 if self.is_gate else FRACTION
+        """What one synaptic unit is: a gate compares sums as they are, a membrane counts in the chip's units."""
+        return 1 if self.is_gate else self.chip.fraction
 
     def update(self, step: int) -> None:
         """membrane <- toward_zero(membrane * kept) + current + bias; spike iff membrane > threshold, then 0."""
-        current = self.total()
+        current, name = self.total(), self.population.name
         if self.checked:
-            check_below_limit(self.population.name, "sum of inputs", current * (FRACTION // self.unit))
+            check_below_limit(name, "sum of inputs", current * (self.chip.fraction // self.unit), self.chip)
         if self.is_gate:
             np.greater(current, self.threshold - self.bias, out=self.fired)
         else:
@@ -77,8 +81,8 @@ class NeuronCell(Cell):
             membrane += current
             membrane += self.bias
             if self.checked:
-                check_below_limit(self.population.name, "membrane", membrane)
-            np.greater(membrane, self.threshold * FRACTION, out=self.fired)
+                check_below_limit(name, "membrane", membrane, self.chip)
+            np.greater(membrane, self.threshold * self.unit, out=self.fired)
             np.copyto(membrane, 0, where=self.fired)
         self.value[...] = self.fired
 
@@ -86,14 +90,15 @@ class NeuronCell(Cell):
 class Link:
     """One synapse or identity: reads a population's value at this step, gives it to the targets at the next."""
 
-    def __init__(self, graph: FlatGraph, source: Cell, connection: Connection, bounds: Interval, unit: int):
+    def __init__(
+        self, graph: FlatGraph, plan: Schedule, source: Cell, connection: Connection, bounds: Interval, unit: int
+    ):
         self.source, self.unit = source, unit
         self.synapse = None
         shape, dtype = source.population.shape, np.dtype(np.float32)
-        if connection.synapse:
-            in_shape = graph.shapes[graph.sources[connection.synapse][0]]
-            self.in_shape, shape = in_shape, graph.shapes[connection.synapse]
-            self.synapse, dtype = make_synapse(graph.nodes[connection.synapse], in_shape, shape, bounds, unit)
+        if name := connection.synapse:
+            self.in_shape, shape = graph.in_shape(name), graph.shapes[name]
+            self.synapse, dtype = make_synapse(graph, name, plan.synapses[name], bounds, unit)
         elif max(map(abs, bounds)) * unit >= EXACT_IN_FLOAT32:
             dtype = np.dtype(np.float64)
         self.sums = np.zeros(shape, dtype)
@@ -111,7 +116,7 @@ class Link:
 class Section:
     """The populations `names` of a network, with the synapses that lead to them.
 
-    frames: [steps, *input shape]. folder: where records are written, NAME.npy, [images * T, *shape].
+    frames: [steps, *input shape]. folder: where records are written (records.py), [images * T, *shape].
     """
 
     def __init__(
@@ -119,30 +124,25 @@ class Section:
     ):
         self.names = set(names)
         self.frames, self.plan = frames, plan
-        at_rest = constants(graph)
+        resting = at_rest(graph)
         bounds = value_bounds(graph, plan, (float(frames.min()), float(frames.max())))
         self.cells: dict[str, Cell] = {}
-        self.links: dict[tuple, Link] = {}
+        self.links: dict[tuple[str, str | None, int, int], Link] = {}
         for name, population in plan.populations.items():
-            incoming = [c for c in plan.connections if c.target == name] if name in self.names else []
+            incoming = plan.arriving(name) if name in self.names else []
             if population.kind == "neuron" and name in self.names:
-                neuron = Neuron.from_node(name, graph.nodes[name])
-                checked = not _cannot_overflow(graph, incoming, bounds, at_rest[name], time_steps)
-                self.cells[name] = NeuronCell(population, neuron, _compact(at_rest[name]), time_steps, checked)
+                node, bias = graph.nodes[name], resting[name]
+                neuron = spiking(name, node).integer(name, node, TIME_STEP, graph.chip)
+                checked = not _cannot_overflow(graph, incoming, bounds, bias, time_steps)
+                self.cells[name] = NeuronCell(population, neuron, _compact(bias), time_steps, checked)
             else:
                 self.cells[name] = Cell(population)
             for connection in incoming:
                 self._connect(graph, connection, bounds)
-        window = len(frames) - plan.depth
         self.records = {
-            name: np.lib.format.open_memmap(
-                folder / f"{name}.npy",
-                mode="w+",
-                dtype=np.int8 if population.kind == "neuron" else np.int32,
-                shape=(window, *population.shape),
-            )
-            for name, population in plan.populations.items()
-            if name in self.names and name in plan.recorded
+            name: create_record(folder, plan, name, len(frames) - plan.depth)
+            for name in plan.recorded
+            if name in self.names
         }
 
     def _connect(self, graph: FlatGraph, connection: Connection, bounds: dict[str, Interval]) -> None:
@@ -151,7 +151,7 @@ class Section:
         key = (connection.source, connection.synapse, connection.delay, unit)  # targets may share a synapse
         if key not in self.links:
             source = self.cells[connection.source]
-            self.links[key] = Link(graph, source, connection, bounds[connection.source], unit)
+            self.links[key] = Link(graph, self.plan, source, connection, bounds[connection.source], unit)
         target.arriving.append(self.links[key].sums.reshape(target.population.shape))
 
     def update(self, step: int) -> None:
@@ -179,9 +179,11 @@ def _compact(bias: np.ndarray) -> np.ndarray:
     return (narrow if np.array_equal(np.broadcast_to(narrow, bias.shape), bias) else bias).astype(np.float32)
 
 
-def _cannot_overflow(graph, incoming, bounds, bias, time_steps) -> bool:
-    """Whether no input can take the sum, or any membrane that it feeds, to 2^17."""
-    ends = [synapse_bounds(graph.nodes.get(c.synapse), bounds[c.source]) for c in incoming]
+def _cannot_overflow(
+    graph: FlatGraph, incoming: list[Connection], bounds: dict[str, Interval], bias: np.ndarray, time_steps: int
+) -> bool:
+    """Whether no input can take the sum, or any membrane that it feeds, to the chip's limit."""
+    ends = [synapse_bounds(graph, c.synapse, bounds[c.source]) for c in incoming]
     low, high = sum(end[0] for end in ends), sum(end[1] for end in ends)
     largest = max(abs(low), abs(high)) + float(np.abs(bias).max(initial=0))
-    return largest * time_steps < SUM_LIMIT
+    return largest * time_steps < graph.chip.sum_limit

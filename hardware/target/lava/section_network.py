@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ...graph.flatten import FlatGraph
+from ...graph.flat import FlatGraph
 from ...graph.schedule import Schedule
 from .partition import bus, partition
 from .processes.section import SectionProcess
@@ -17,7 +17,7 @@ def build_sections(
     graph: FlatGraph, plan: Schedule, frames: np.ndarray, time_steps: int, folder: Path, count: int
 ) -> dict[str, SectionProcess]:
     """The same network as network.build makes, in `count` Lava processes that each hold a section of it."""
-    parts = partition(graph, plan, count)
+    parts = partition(plan, count)
     crossing = bus(plan, parts)
     places, width = {}, 0
     for name in crossing:

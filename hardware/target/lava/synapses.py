@@ -1,20 +1,21 @@
 """The synapses of a section: what each adds to its target, computed as fast as NumPy can.
 
-Each is equal to linear.apply_linear (tests/hardware/lava/test_synapses.py). Values are whole numbers in float32
-wherever no sum of theirs can reach 2^24, else in float64.
+Each is equal to `apply` of its node's kind (tests/hardware/target/lava/test_synapses.py). Values are integers in
+float32 wherever no sum of theirs can reach 2^24, else in float64.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-import nir
 import numpy as np
 
-from ...graph.bounds import Interval, synapse_bounds
-from ...graph.fused import Fused
-from ...graph.linear import apply_linear
-from ...graph.shapes import conv_geometry, pair
+from ...graph.bounds import synapse_bounds
+from ...graph.flat import FlatGraph
+from ...graph.nodes import memoryless
+from ...graph.nodes.kind import Interval
+from ...graph.synapse import Convolution, WindowSum
+from ...graph.synapse import Synapse as Form
 
 EXACT_IN_FLOAT32 = 1 << 24
 
@@ -22,43 +23,31 @@ Synapse = Callable[[np.ndarray, np.ndarray], None]
 """Called with values [C, H, W] (or [features]) and the array to write the sums into."""
 
 
-def make_synapse(
-    node: nir.NIRNode | Fused,
-    in_shape: tuple[int, ...],
-    out_shape: tuple[int, ...],
-    values: Interval,
-    unit: int,
-) -> tuple[Synapse, np.dtype]:
-    """The synapse of a linear or fused node, and the type of its sums.
+def make_synapse(graph: FlatGraph, name: str, form: Form, values: Interval, unit: int) -> tuple[Synapse, np.dtype]:
+    """The synapse of a node without memory, which takes a form, and the type of its sums.
 
     values: least and largest value that arrives. unit: what the sums are multiplied by (64 for a membrane).
     """
-    low, high = synapse_bounds(node, values)
+    low, high = synapse_bounds(graph, name, values)
     magnitude = max(abs(value) for value in (*values, low, high, high - low)) * unit
     dtype = np.dtype(np.float32 if magnitude < EXACT_IN_FLOAT32 else np.float64)
-    if isinstance(node, (nir.Linear, nir.Affine)):
-        return _matrix((node.weight * unit).astype(dtype)), dtype
-    if isinstance(node, nir.Conv2d) and int(node.groups) == 1:
-        return _convolution(node, in_shape, out_shape, unit, dtype), dtype
-    if isinstance(node, nir.SumPool2d) and _sees_everything(node, in_shape, out_shape):
+    if isinstance(form, Convolution) and form.groups == 1:
+        return _convolution(form, unit, dtype), dtype
+    if isinstance(form, WindowSum) and form.sees_everything:
 
         def total(x: np.ndarray, out: np.ndarray) -> None:
             out[...] = x.sum((1, 2), dtype=dtype, keepdims=True) * unit
 
         return total, dtype
+    node = graph.nodes[name]
+    kind = memoryless(name, node)
 
     def general(x: np.ndarray, out: np.ndarray) -> None:
-        out[...] = apply_linear(node, x[None].astype(dtype))[0] * unit
+        given = x[None].astype(dtype)
+        kind.check_inputs(name, node, given)
+        out[...] = kind.apply(node, given)[0] * unit
 
     return general, dtype
-
-
-def _sees_everything(node: nir.SumPool2d, in_shape: tuple[int, ...], out_shape: tuple[int, ...]) -> bool:
-    """Whether every window covers the whole map (masking.token_sum)."""
-    geometry = zip(
-        pair(node.kernel_size), pair(node.stride), pair(node.padding), in_shape[1:], out_shape[1:], strict=True
-    )
-    return all(s * (m - 1) <= p and k - p >= n for k, s, p, n, m in geometry)
 
 
 def _matrix(weight: np.ndarray) -> Synapse:
@@ -70,26 +59,22 @@ def _matrix(weight: np.ndarray) -> Synapse:
     return product
 
 
-def _convolution(
-    node: nir.Conv2d, in_shape: tuple[int, ...], out_shape: tuple[int, ...], unit: int, dtype: np.dtype
-) -> Synapse:
+def _convolution(form: Convolution, unit: int, dtype: np.dtype) -> Synapse:
     """One matrix product with a matrix of all windows (im2col); a 1x1 convolution needs no such matrix."""
-    stride, padding, dilation = conv_geometry(node)
-    outputs, channels, *kernel = node.weight.shape
-    product = _matrix((node.weight.reshape(outputs, -1) * unit).astype(dtype))
-    if (tuple(kernel), stride, padding) == ((1, 1), (1, 1), (0, 0)):
+    window, (channels, *size), (rows, columns) = form.window, form.in_shape, form.out_shape[1:]
+    product = _matrix((form.weight.reshape(len(form.weight), -1) * unit).astype(dtype))
+    if (window.kernel, window.stride, window.padding) == ((1, 1), (1, 1), (0, 0)):
         return product
-    rows, columns = out_shape[1:]
-    padded = np.zeros((channels, *(n + 2 * p for n, p in zip(in_shape[1:], padding, strict=True))), dtype)
-    inside = padded[:, padding[0] : padding[0] + in_shape[1], padding[1] : padding[1] + in_shape[2]]
-    windows = np.empty((channels, *kernel, rows, columns), dtype)
+    (top, left), (down, across) = window.padding, window.stride
+    padded = np.zeros((channels, size[0] + 2 * top, size[1] + 2 * left), dtype)
+    inside = padded[:, top : top + size[0], left : left + size[1]]
+    windows = np.empty((channels, *window.kernel, rows, columns), dtype)
 
     def convolve(x: np.ndarray, out: np.ndarray) -> None:
-        inside[...] = x
-        for i in range(kernel[0]):
-            for j in range(kernel[1]):
-                shifted = padded[:, i * dilation[0] :: stride[0], j * dilation[1] :: stride[1]]
-                windows[:, i, j] = shifted[:, :rows, :columns]
+        inside[...] = x.reshape(inside.shape)
+        for i, j in np.ndindex(*window.kernel):
+            shifted = padded[:, i * window.dilation[0] :: down, j * window.dilation[1] :: across]
+            windows[:, i, j] = shifted[:, :rows, :columns]
         product(windows.reshape(-1, rows * columns), out)
 
     return convolve

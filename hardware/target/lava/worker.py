@@ -1,15 +1,17 @@
 """The process that holds a Lava network: `python -m hardware.target.lava.worker FOLDER`, started by simulate.py.
 
-FOLDER holds graph.nir and job.npz; the populations' records are written there.
+FOLDER holds graph.nir, inputs.npy and job.json; the populations' records are written there.
 """
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 
 import numpy as np
 
+from ...chip.chip import Chip
 from ...graph.file import read_graph
 from ...graph.flatten import flatten
 from ...graph.schedule import schedule
@@ -29,12 +31,16 @@ def run(worker: Worker, folder: Path) -> None:
     from .network import build
     from .section_network import build_sections
 
-    with np.load(folder / "job.npz") as archive:
-        job = {name: archive[name] for name in archive.files}
-    inputs, sections, steps = job["inputs"], int(job["sections"]), int(job["steps"])
-    floating_point = bool(job["floating_point"])
-    network = read_graph(folder / "graph.nir", type_check=False)
-    graph = flatten(network, fused=bool(job["fused"]), floating_point=floating_point)
+    job = json.loads((folder / "job.json").read_text())
+    inputs = np.load(folder / "inputs.npy")
+    sections, steps, floating_point = job["sections"], job["steps"], job["floating_point"]
+    graph = flatten(
+        read_graph(folder / "graph.nir", type_check=False),
+        fused=job["fused"],
+        floating_point=floating_point,
+        chip=Chip.from_dict(job["chip"]),
+        trust_marks=True,
+    )
     plan = schedule(graph)
     time_steps, samples = inputs.shape[:2]
     stream = inputs.swapaxes(0, 1).reshape(samples * time_steps, *inputs.shape[2:])
@@ -45,7 +51,7 @@ def run(worker: Worker, folder: Path) -> None:
     sys.setrecursionlimit(sys.getrecursionlimit() + 2 * len(processes))  # Lava's compiler walks them recursively
     entry = next(iter(processes.values()))
     worker.watch(entry)
-    tag, ours = model_choice(bool(job["stock_models"]), floating_point)
+    tag, ours = model_choice(job["stock_models"], floating_point)
     configuration = Loihi2SimCfg(select_tag=tag, exception_proc_model_map=ours)
     for done in range(0, steps, time_steps):
         entry.run(

@@ -4,10 +4,14 @@ import pytest
 from small_graphs import TIME_STEP, chain, integrate_and_fire, lif, threshold
 
 import hardware
-from hardware import GraphError, RangeError
-from hardware.graph.neuron import Neuron
+from hardware import LOIHI_2, GraphError, RangeError
+from hardware.graph.nodes import spiking
 
 ONE = np.ones(2)
+
+
+def neuron(name, node, time_step=TIME_STEP):
+    return spiking(name, node).integer(name, node, time_step, LOIHI_2)
 
 
 def leaky(tau=2 * TIME_STEP, r=2.0, v_leak=0.0, v_threshold=10.0, v_reset=0.0):
@@ -18,18 +22,18 @@ def leaky(tau=2 * TIME_STEP, r=2.0, v_leak=0.0, v_threshold=10.0, v_reset=0.0):
 def test_decay_survives_single_precision(decay):
     node = lif([2], decay, threshold=131071)
     assert node.tau.dtype == np.float32
-    assert Neuron.from_node("lif", node).uniform("lif") == (decay, 131071)
+    assert neuron("lif", node).uniform("lif") == (decay, 131071)
 
 
 def test_threshold_is_in_64ths():
-    assert Neuron.from_node("gate", threshold([2], 0.5)).uniform("gate") == (4096, 0)
-    assert set(Neuron.from_node("gate", threshold([2], 0.5)).threshold) == {32}
-    assert set(Neuron.from_node("if", integrate_and_fire([2], 7)).threshold) == {7 * 64}
+    assert neuron("gate", threshold([2], 0.5)).uniform("gate") == (4096, 0)
+    assert set(neuron("gate", threshold([2], 0.5)).threshold) == {32}
+    assert set(neuron("if", integrate_and_fire([2], 7)).threshold) == {7 * 64}
 
 
 def test_another_time_step():
     node = leaky(tau=4e-3, r=4.0)
-    assert Neuron.from_node("lif", node, time_step=1e-3).uniform("lif") == (1024, 10)
+    assert neuron("lif", node, time_step=1e-3).uniform("lif") == (1024, 10)
     spikes = hardware.interpret(chain([2], node), np.full((3, 1, 2), 5), time_step=1e-3)["node0"]
     assert spikes[:, 0, 0].tolist() == [0, 0, 1]  # 5, 8.75, 11.5625
 
@@ -40,10 +44,10 @@ def test_another_time_step():
         (leaky(v_reset=1.0), GraphError, ["v_reset is 1", "needs 0"]),
         (leaky(v_leak=-0.5), GraphError, ["v_leak is -0.5", "needs 0"]),
         (leaky(r=3.0), GraphError, ["gain r * time_step / tau is 1.5", "needs 1"]),
-        (leaky(tau=3 * TIME_STEP, r=3.0), GraphError, ["decay 4096 * time_step / tau is 1365.33", "whole number"]),
+        (leaky(tau=3 * TIME_STEP, r=3.0), GraphError, ["decay 4096 * time_step / tau is 1365.33", "an integer"]),
         (leaky(tau=TIME_STEP / 2, r=0.5), RangeError, ["decay", "8192", "0 .. 4096"]),
         (leaky(tau=np.nan), GraphError, ["gain r * time_step / tau is nan", "needs 1"]),
-        (leaky(tau=4096 / 2048.1 * TIME_STEP, r=4096 / 2048.1), GraphError, ["2048.1", "whole number"]),
+        (leaky(tau=4096 / 2048.1 * TIME_STEP, r=4096 / 2048.1), GraphError, ["2048.1", "an integer"]),
         (leaky(v_threshold=-1.0), RangeError, ["threshold -1", "0 .. 131071"]),
         (leaky(v_threshold=131072.0), RangeError, ["threshold 131072", "0 .. 131071"]),
         (leaky(v_threshold=np.inf), RangeError, ["threshold inf", "0 .. 131071"]),
@@ -59,16 +63,16 @@ def test_neurons_that_are_no_integer_neurons(refuses, node, kind, parts):
 
 
 def test_populations_that_are_not_uniform(refuses):
-    levels = Neuron.from_node("gate", nir.Threshold(np.array([0.5, 1.5])))
+    levels = neuron("gate", nir.Threshold(np.array([0.5, 1.5])))
     with refuses(GraphError, "gate: threshold differs"):
         levels.uniform("gate")
     leaks = nir.LIF(np.array([2, 4]) * TIME_STEP, np.array([2.0, 4.0]), 0 * ONE, ONE, 0 * ONE)
     with refuses(GraphError, "lif: decay differs"):
-        Neuron.from_node("lif", leaks).uniform("lif")
+        neuron("lif", leaks).uniform("lif")
 
 
 def test_threshold_with_a_fraction(refuses):
     """Half a unit is nothing to a gate, whose membrane is whole; a leaky membrane can tell the difference."""
-    assert Neuron.from_node("gate", threshold([2], 2.5)).uniform("gate") == (4096, 2)
+    assert neuron("gate", threshold([2], 2.5)).uniform("gate") == (4096, 2)
     with refuses(GraphError, "lif: threshold 2.5 has a fraction"):
-        Neuron.from_node("lif", leaky(v_threshold=2.5)).uniform("lif")
+        neuron("lif", leaky(v_threshold=2.5)).uniform("lif")

@@ -10,7 +10,7 @@ from small_graphs import branched, whole_numbers
 
 import hardware
 from export import to_nir
-from hardware.graph.layers import Layers
+from hardware.graph.populations import PopulationGraph
 from hardware.graph.subgraph import subgraph
 
 
@@ -22,7 +22,7 @@ def test_parts_of_random_graphs(example, data):
         trace = hardware.interpret(network, inputs)
     except hardware.RangeError:
         assume(False)
-    layers = Layers(network)
+    layers = PopulationGraph(network)
     chosen = data.draw(st.sets(st.sampled_from(layers.populations), min_size=1))
     part = subgraph(layers, chosen)
     found = hardware.interpret(part.graph, part.inputs({**trace, layers.flat.input_name: inputs}))
@@ -36,7 +36,7 @@ def test_parts_of_random_graphs(example, data):
 def test_parts_go_through_files(example, data, tmp_path_factory):
     network = to_nir(example.fixed)
     trace = hardware.interpret(network, example.inputs)
-    layers = Layers(network)
+    layers = PopulationGraph(network)
     name = data.draw(st.sampled_from(layers.populations))
     part = subgraph(layers, [name])
     path = tmp_path_factory.mktemp("part") / "part.nir"
@@ -47,7 +47,7 @@ def test_parts_go_through_files(example, data, tmp_path_factory):
 
 
 def test_one_source_is_not_stacked():
-    part = subgraph(Layers(branched()), ["first"])
+    part = subgraph(PopulationGraph(branched()), ["first"])
     assert part.sources == {"input": (1, 2, 2)}
     assert list(part.graph.nodes) == ["input", "conv", "first", "output"]
     inputs = np.arange(4).reshape(1, 1, 1, 2, 2)
@@ -55,7 +55,7 @@ def test_one_source_is_not_stacked():
 
 
 def test_several_sources_are_stacked_by_name():
-    part = subgraph(Layers(branched()), ["last"])
+    part = subgraph(PopulationGraph(branched()), ["last"])
     assert part.sources == {"first": (1, 2, 2), "third": (1, 2, 2), "second": (1, 2, 2)}
     values = {name: np.full((1, 1, 1, 2, 2), number) for number, name in enumerate(part.sources)}
     assert part.inputs(values)[0, 0, :, 0, 0].tolist() == [0, 1, 2]
@@ -65,7 +65,7 @@ def test_several_sources_are_stacked_by_name():
 
 def test_parts_run_in_lava(lava):
     network, inputs = branched(), whole_numbers(0, 4, 3, 1, 2, 2, low=-3, high=8)
-    layers, trace = Layers(network), hardware.interpret(network, inputs)
+    layers, trace = PopulationGraph(network), hardware.interpret(network, inputs)
     for chosen in (["last"], ["second", "last"]):
         part = subgraph(layers, chosen)
         found = hardware.lava.simulate(part.graph, part.inputs({**trace, "input": inputs}))

@@ -8,7 +8,7 @@ import pytest
 from small_graphs import chain, conv, graph, lif, whole_numbers
 
 import hardware
-from hardware.graph.layers import Layers
+from hardware.graph.populations import PopulationGraph
 from hardware.parity.causes import behaviour_causes, fire, parameter_causes
 
 SHAPE = (4, 6, 6)
@@ -25,7 +25,7 @@ def network():
 def layer(network):
     """The network's only layer, fed with spikes of 3 samples of 5 time steps."""
     inputs = (np.random.default_rng(2).random((5, 3, *SHAPE)) < 0.3).astype(np.int8)
-    return Layers(network).layer("node1", {"input": inputs})
+    return PopulationGraph(network).driven("node1", {"input": inputs})
 
 
 def kinds(causes):
@@ -34,7 +34,7 @@ def kinds(causes):
 
 def test_no_fault(network, layer):
     assert behaviour_causes(layer, layer.run()) == []
-    assert parameter_causes("node1", Layers(network), Layers(copy.deepcopy(network))) == []
+    assert parameter_causes("node1", PopulationGraph(network), PopulationGraph(copy.deepcopy(network))) == []
 
 
 @pytest.mark.parametrize(
@@ -82,7 +82,7 @@ def test_an_unknown_behaviour(layer):
 
 def test_an_output_has_no_neuron(network):
     sums = graph((2,), {}, ["input -> output"])
-    layer = Layers(sums).layer("output", {"input": whole_numbers(3, 4, 2, 2)})
+    layer = PopulationGraph(sums).driven("output", {"input": whole_numbers(3, 4, 2, 2)})
     assert behaviour_causes(layer, layer.run()) == []
     assert kinds(behaviour_causes(layer, layer.run()[:, :, ::-1])) == {"permuted channels"}
 
@@ -102,7 +102,7 @@ def test_an_output_has_no_neuron(network):
 def test_parameters(node, field, change, kind, words, network):
     changed = copy.deepcopy(network)
     setattr(changed.nodes[node], field, change(getattr(changed.nodes[node], field)))
-    (cause,) = parameter_causes("node1", Layers(network), Layers(changed))
+    (cause,) = parameter_causes("node1", PopulationGraph(network), PopulationGraph(changed))
     assert cause.kind == kind
     for word in words:
         assert word in cause.text
@@ -117,7 +117,7 @@ def added(values, where):
 def test_another_decay(network):
     changed = copy.deepcopy(network)
     changed.nodes["node1"] = lif(SHAPE, decay=1024, threshold=6)
-    (cause,) = parameter_causes("node1", Layers(network), Layers(changed))
+    (cause,) = parameter_causes("node1", PopulationGraph(network), PopulationGraph(changed))
     assert cause.kind == "decay"
     assert "is 1024, 2048 in the reference" in cause.text
 
@@ -126,7 +126,7 @@ def test_a_missing_connection():
     nodes = {"a": lif(SHAPE), "b": lif(SHAPE, threshold=2), "c": lif(SHAPE)}
     both = graph(SHAPE, nodes, ["input -> a -> c -> output", "input -> b -> c"])
     one = graph(SHAPE, nodes, ["input -> a -> c -> output", "input -> b"])
-    (cause,) = parameter_causes("c", Layers(both), Layers(one))
+    (cause,) = parameter_causes("c", PopulationGraph(both), PopulationGraph(one))
     assert (cause.kind, cause.text) == ("connection", "c reads a; a, b in the reference")
 
 

@@ -6,7 +6,7 @@ import pytest
 from small_graphs import branched, whole_numbers
 
 import hardware
-from hardware.graph.layers import Layers
+from hardware.graph.populations import PopulationGraph
 from hardware.parity.divergence import INHERITED, LOCAL, Side, explain, origin
 
 INPUTS = whole_numbers(0, 4, 3, 1, 2, 2, low=-3, high=8)
@@ -18,8 +18,8 @@ def sides(change_graph=lambda graph: None, change_trace=lambda trace: None):
     change_graph(wrong)
     found = hardware.interpret(wrong, INPUTS)
     change_trace(found)
-    reference = Side(hardware.interpret(right, INPUTS), Layers(right), INPUTS)
-    return reference, Side(found, Layers(wrong), INPUTS)
+    reference = Side(hardware.interpret(right, INPUTS), PopulationGraph(right), INPUTS)
+    return reference, Side(found, PopulationGraph(wrong), INPUTS)
 
 
 def explained(reference, target):
@@ -114,5 +114,5 @@ def test_traces_that_are_packed():
     reference, target = sides(heavier)
     packed = hardware.PackedTrace()
     packed.update(target.trace)
-    assert explained(reference, Side(packed, target.layers, INPUTS)) == explained(reference, target)
+    assert explained(reference, Side(packed, target.populations, INPUTS)) == explained(reference, target)
     np.testing.assert_array_equal(target.values["input"], INPUTS)

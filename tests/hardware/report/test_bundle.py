@@ -10,7 +10,7 @@ import pytest
 from small_graphs import branched, whole_numbers
 
 import hardware
-from hardware.graph.layers import Layers
+from hardware.graph.populations import PopulationGraph
 from hardware.parity.divergence import Side, explain
 from hardware.report.bundle import smallest_failing, write_bundle
 
@@ -29,7 +29,7 @@ runpy.run_path(script, run_name="__main__")
 def sides(change):
     right, wrong = branched(), copy.deepcopy(branched())
     change(wrong)
-    return [Side(hardware.interpret(graph, INPUTS), Layers(graph), INPUTS) for graph in (right, wrong)]
+    return [Side(hardware.interpret(graph, INPUTS), PopulationGraph(graph), INPUTS) for graph in (right, wrong)]
 
 
 def lighter(graph):

@@ -14,7 +14,7 @@ from matplotlib.image import imread
 from small_graphs import branched, whole_numbers
 
 import hardware
-from hardware.graph.layers import Layers
+from hardware.graph.populations import PopulationGraph
 from hardware.parity.divergence import Side, explain
 from hardware.parity.ladder import LayerFlips, Step
 
@@ -28,7 +28,7 @@ def make_report(path, fault):
     right, wrong = branched(), copy.deepcopy(branched())
     if fault:
         wrong.nodes["conv"].weight = wrong.nodes["conv"].weight + 4
-    reference, target = (Side(hardware.interpret(g, INPUTS), Layers(g), INPUTS) for g in (right, wrong))
+    reference, target = (Side(hardware.interpret(g, INPUTS), PopulationGraph(g), INPUTS) for g in (right, wrong))
     one = hardware.compare(reference.trace, target.trace)
     report = hardware.combine({"lava": one}, accuracy={"float": 0.5, "lava": 0.25}, versions={"numpy": "1<2"})
     steps = (

@@ -10,7 +10,8 @@ from small_graphs import chain
 import hardware
 from export import ExportError, fold_model, to_nir
 from hardware import GraphError
-from hardware.target.floating_point import FloatNeuron
+from hardware.graph.neuron import TIME_STEP
+from hardware.graph.nodes import spiking
 from qkformer import IF, LIF, record_spikes
 
 
@@ -65,7 +66,9 @@ def test_exported_neuron_fires_at_its_threshold_as_the_float_one_does(neuron):
     _float_lif(builder, Node("lif", (("x",),)), neuron, {"lif": (4,)})
     at_threshold = neuron.v_threshold / neuron.input_gain
     currents = torch.tensor([at_threshold, np.nextafter(at_threshold, 0), 0.0, 2 * at_threshold]).double().view(1, 1, 4)
-    spikes, _ = FloatNeuron.from_node("lif", builder.nodes["lif"]).run(currents.numpy())
+    spikes, _ = (
+        spiking("lif", builder.nodes["lif"]).floating("lif", builder.nodes["lif"], TIME_STEP).run(currents.numpy())
+    )
     assert np.array_equal(spikes, neuron(currents).numpy())
     assert spikes.sum() >= 2
 

@@ -78,9 +78,9 @@ def test_progress_counts_nodes():
         (np.zeros((1, 4, 4)), GraphError, ["(1, 4, 4)", "[T, B, 1, 4, 4]"]),
         (np.zeros((0, 1, 1, 4, 4)), GraphError, ["(0, 1, 1, 4, 4)", "at least one time step"]),
         (np.zeros((1, 0, 1, 4, 4)), GraphError, ["(1, 0, 1, 4, 4)", "one sample"]),
-        (np.full((1, 1, 1, 4, 4), "a"), GraphError, ["<U1", "'input'", "whole numbers"]),
-        (np.full((1, 1, 1, 4, 4), 0.5), RangeError, ["input", "0.5", "not a whole number"]),
-        (np.full((1, 1, 1, 4, 4), np.nan), RangeError, ["input", "nan", "not a whole number"]),
+        (np.full((1, 1, 1, 4, 4), "a"), GraphError, ["<U1", "'input'", "integers"]),
+        (np.full((1, 1, 1, 4, 4), 0.5), RangeError, ["input", "0.5", "not an integer"]),
+        (np.full((1, 1, 1, 4, 4), np.nan), RangeError, ["input", "nan", "not an integer"]),
         (np.full((1, 1, 1, 4, 4), 2**23), RangeError, ["input", "8.38861e+06", "8388607"]),
     ],
 )
@@ -121,5 +121,5 @@ def test_average_that_the_membrane_cannot_hold(refuses):
 
 def test_output_that_is_no_whole_number(refuses):
     average = chain([1, 2, 1], pool(nir.AvgPool2d, (2, 1), (1, 1)), output_shape=[1, 1, 1])
-    with refuses(RangeError, "output", "0.5", "not a whole number"):
+    with refuses(RangeError, "output", "0.5", "not an integer"):
         hardware.interpret(average, np.array([1, 0]).reshape(1, 1, 1, 2, 1))

@@ -1,4 +1,4 @@
-"""A fused operation as one Lava process; Lava has none for self-attention, nor for a max-pool of currents."""
+"""The operation of a marked nested graph as one Lava process; Lava itself has none of these."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from lava.magma.core.process.process import AbstractProcess
 from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
-from ....graph.fused import Fused
+from ....graph.operations import Operation
 
 
-class Operation(AbstractProcess):
+class OperationProcess(AbstractProcess):
     """Gives last step's result, as every synapse does. Values are vectors in NIR's order [C, H, W]."""
 
-    def __init__(self, *, operation: Fused) -> None:
+    def __init__(self, *, operation: Operation) -> None:
         super().__init__(operation=operation)
         self.s_in = InPort(shape=(int(np.prod(operation.input_shape)),))
         self.a_out = OutPort(shape=(int(np.prod(operation.output_shape)),))
 
 
-@implements(proc=Operation, protocol=LoihiProtocol)
+@implements(proc=OperationProcess, protocol=LoihiProtocol)
 @requires(CPU)
 @tag("fixed_pt")
 class OperationModel(PyLoihiProcessModel):
@@ -35,7 +35,7 @@ class OperationModel(PyLoihiProcessModel):
 
     def __init__(self, proc_params):
         super().__init__(proc_params)
-        self.operation: Fused = proc_params["operation"]
+        self.operation: Operation = proc_params["operation"]
         self.result = np.zeros(int(np.prod(self.operation.output_shape)), np.int32)
 
     def run_spk(self) -> None:

@@ -7,7 +7,7 @@ import hardware
 
 @pytest.fixture
 def build(lava):
-    """`hardware.lava.network.build`, in this process: nothing runs."""
+    """`hardware.target.lava.network.build`, in this process: nothing runs."""
     from hardware.target.lava.compat import prepare_lava
 
     prepare_lava()

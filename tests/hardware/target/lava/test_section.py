@@ -10,9 +10,9 @@ from small_graphs import chain, graph, threshold
 
 import hardware
 from export import quantize, reference_trace, to_nir
+from hardware.graph.flat import at_rest
 from hardware.graph.gates.max_pool import current_pool_graph
 from hardware.graph.gates.self_attention import self_attention_graph
-from hardware.graph.linear import constants
 from hardware.target.lava.partition import bus, partition
 from hardware.target.lava.section import Section
 
@@ -24,7 +24,7 @@ def run_sections(graph, inputs, count, folder, fused=True):
     time_steps, samples = inputs.shape[:2]
     stream = inputs.swapaxes(0, 1).reshape(-1, *inputs.shape[2:])
     frames = np.concatenate([stream, np.zeros((plan.depth, *stream.shape[1:]), stream.dtype)])
-    parts = partition(flat, plan, count)
+    parts = partition(plan, count)
     sections = [Section(flat, plan, names, frames, time_steps, folder) for names in parts]
     for step in range(1, len(frames) + 1):
         for section in sections:
@@ -44,10 +44,10 @@ def run_sections(graph, inputs, count, folder, fused=True):
 def test_random_networks(example, tmp_path_factory):
     graph = to_nir(example.fixed)
     wanted = hardware.interpret(graph, example.inputs)
-    at_rest = constants(hardware.flatten(graph))["output"]
+    resting = at_rest(hardware.flatten(graph))["output"]
     for count in (1, 3):
         found = run_sections(graph, example.inputs, count, tmp_path_factory.mktemp("records"))
-        found["output"] = found["output"] + at_rest.astype(np.int32)
+        found["output"] = found["output"] + resting.astype(np.int32)
         assert hardware.compare(wanted, found).mismatches == 0
 
 
@@ -75,7 +75,7 @@ def test_partition_is_in_order_and_whole():
     flat = hardware.flatten(to_nir(fixed), fused=True)
     plan = hardware.schedule(flat)
     for count in (1, 2, 5, 1000):
-        parts = partition(flat, plan, count)
+        parts = partition(plan, count)
         assert [name for part in parts for name in part] == list(plan.populations)
         assert all(parts)
         assert len(parts) <= count

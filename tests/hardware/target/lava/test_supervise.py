@@ -21,8 +21,8 @@ LIMIT = 10.0  # seconds from a fault to its report, with nothing left behind
 
 WORKER = """
 import os, signal, sys
-from hardware.lava.compat import prepare_lava
-from hardware.lava.watch import run_as_worker
+from hardware.target.lava.compat import prepare_lava
+from hardware.target.lava.watch import run_as_worker
 
 prepare_lava()
 import numpy as np
@@ -83,7 +83,7 @@ if __name__ == "__main__":  # Lava also imports every file beside a process, in 
 
 CALLER = """
 import json, sys
-from hardware.lava.supervise import run_supervised
+from hardware.target.lava.supervise import run_supervised
 
 run_supervised(sys.argv[1:], on_message=lambda message: print(json.dumps(message), flush=True))
 """

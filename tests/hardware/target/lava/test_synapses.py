@@ -7,8 +7,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from small_graphs import conv, pool, whole_numbers
 
-from hardware.graph.linear import apply_linear
-from hardware.target.lava.synapses import make_synapse
+from hardware import LOIHI_2
+from hardware.graph.flat import FlatGraph
+from hardware.graph.nodes import memoryless
+from hardware.target.lava import synapses
+
+
+def apply_linear(node, x):
+    return memoryless("node", node).apply(node, x)
+
+
+def make_synapse(node, in_shape, out_shape, values, unit):
+    form = memoryless("node", node).synapse("node", node, in_shape, out_shape)
+    return synapses.make_synapse(FlatGraph({"node": node}, {}, {}, LOIHI_2), "node", form, values, unit)
 
 
 def assert_equal(node, in_shape, unit, values):

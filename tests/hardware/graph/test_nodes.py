@@ -1,4 +1,4 @@
-"""The linear nodes in NumPy against PyTorch in float64, where whole numbers are exact too."""
+"""Nodes without memory in NumPy against PyTorch in float64, where integers are exact too."""
 
 import nir
 import numpy as np
@@ -10,11 +10,16 @@ from hypothesis import strategies as st
 from small_graphs import chain, conv, flatten_node, graph, pool, threshold, whole_numbers
 
 from hardware import flatten
-from hardware.graph.linear import apply_linear, bias_of, constants
+from hardware.graph.flat import at_rest
+from hardware.graph.nodes import memoryless
 
 pairs = st.tuples(st.integers(1, 3), st.integers(1, 3))
 shifts = st.tuples(st.integers(0, 2), st.integers(0, 2))
 seeds = st.integers(0, 1000)
+
+
+def apply_linear(node, x):
+    return memoryless("node", node).apply(node, x)
 
 
 def _equal(found, expected):
@@ -59,7 +64,7 @@ def test_vectors():
     expected = F.linear(*(torch.from_numpy(a).double() for a in (x, weight, bias)))
     affine = nir.Affine(weight, bias)
     _equal(apply_linear(nir.Linear(weight), x), expected - torch.from_numpy(bias))
-    _equal(apply_linear(affine, x) + bias_of(affine), expected)
+    _equal(apply_linear(affine, x) + memoryless("affine", affine).bias(affine), expected)
     _equal(apply_linear(nir.Scale(weight[0]), x), torch.from_numpy(x * weight[0]))
 
 
@@ -72,7 +77,7 @@ def test_flatten_counts_no_batch(start, end):
     assert flatten(chain([2, 3, 4], node, output_shape=expected.shape[1:])).shapes["node0"] == expected.shape[1:]
 
 
-def test_constants_pass_through_linear_nodes_and_stop_at_neurons():
+def test_biases_pass_through_nodes_without_memory_and_stop_at_neurons():
     nodes = {
         "first": conv([[[[2]]], [[[3]]]], bias=[5, 7], size=(1, 2)),
         "pool": pool(nir.SumPool2d, (1, 2), (1, 2)),
@@ -87,7 +92,7 @@ def test_constants_pass_through_linear_nodes_and_stop_at_neurons():
         ["input -> first -> pool -> gate -> second -> flat -> last -> output", "pool -> second"],
         output_shape=[1],
     )
-    found = {name: values.reshape(-1).tolist() for name, values in constants(flatten(network)).items()}
+    found = {name: values.reshape(-1).tolist() for name, values in at_rest(flatten(network)).items()}
     assert found == {
         "first": [0, 0],
         "pool": [5, 5, 7, 7],

@@ -1,0 +1,44 @@
+"""IF: dv/dt = r I, by Euler's rule; spike iff v > v_threshold, then v <- v_reset."""
+
+from __future__ import annotations
+
+import nir
+import numpy as np
+
+from ...chip.chip import Chip
+from ..neuron import FloatNeuron, IntegerNeuron, distinct
+from .kind import Spiking
+
+
+class IFKind(Spiking):
+    """v <- v + time_step * r I. An integer neuron if v_reset = 0 and r * time_step = 1."""
+
+    node_type = nir.IF
+
+    def threshold(self, node: nir.IF) -> np.ndarray:
+        """v_threshold."""
+        return np.asarray(node.v_threshold)
+
+    def integer(self, name: str, node: nir.IF, time_step: float, chip: Chip) -> IntegerNeuron:
+        """Nothing of the membrane is lost."""
+        return IntegerNeuron.of_rate(
+            name,
+            rate=np.zeros(1),
+            threshold=distinct(node.v_threshold),
+            chip=chip,
+            gain=("r * time_step", distinct(node.r).astype(np.float64) * time_step),
+            zeros={"v_reset": distinct(node.v_reset)},
+        )
+
+    def floating(self, name: str, node: nir.IF, time_step: float) -> FloatNeuron:
+        """Any r; v_reset must be 0."""
+        return FloatNeuron.of_rate(
+            name,
+            rate=np.zeros(1),
+            gain=distinct(node.r).astype(np.float64) * time_step,
+            threshold=distinct(node.v_threshold),
+            zeros={"v_reset": distinct(node.v_reset)},
+        )
+
+
+KIND = IFKind()

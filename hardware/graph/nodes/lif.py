@@ -1,0 +1,55 @@
+"""LIF: tau dv/dt = v_leak - v + r I, by Euler's rule; spike iff v > v_threshold, then v <- v_reset."""
+
+from __future__ import annotations
+
+import nir
+import numpy as np
+
+from ...chip.chip import Chip
+from ..neuron import FloatNeuron, IntegerNeuron, distinct
+from .kind import Spiking
+
+
+class LIFKind(Spiking):
+    """v <- v + time_step / tau * (v_leak - v + r I).
+
+    An integer neuron if v_leak = v_reset = 0, r * time_step / tau = 1 and 4096 * time_step / tau is an integer.
+    """
+
+    node_type = nir.LIF
+
+    def threshold(self, node: nir.LIF) -> np.ndarray:
+        """v_threshold."""
+        return np.asarray(node.v_threshold)
+
+    def integer(self, name: str, node: nir.LIF, time_step: float, chip: Chip) -> IntegerNeuron:
+        """The decay is time_step / tau."""
+        rate = _rate(node, time_step)
+        return IntegerNeuron.of_rate(
+            name,
+            rate=rate,
+            threshold=distinct(node.v_threshold),
+            chip=chip,
+            gain=("r * time_step / tau", distinct(node.r).astype(np.float64) * rate),
+            zeros=_zeros(node),
+        )
+
+    def floating(self, name: str, node: nir.LIF, time_step: float) -> FloatNeuron:
+        """Any tau and r; v_leak and v_reset must be 0."""
+        rate = _rate(node, time_step)
+        gain = distinct(node.r).astype(np.float64) * rate
+        threshold = distinct(node.v_threshold)
+        return FloatNeuron.of_rate(name, rate=rate, gain=gain, threshold=threshold, zeros=_zeros(node))
+
+
+def _rate(node: nir.LIF, time_step: float) -> np.ndarray:
+    """What a step takes from the membrane."""
+    rate: np.ndarray = time_step / distinct(node.tau).astype(np.float64)
+    return rate
+
+
+def _zeros(node: nir.LIF) -> dict[str, np.ndarray]:
+    return {field: distinct(getattr(node, field)) for field in ("v_leak", "v_reset")}
+
+
+KIND = LIFKind()

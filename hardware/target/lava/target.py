@@ -1,0 +1,68 @@
+"""Lava behind the interface that all targets share."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+import nir
+import numpy as np
+
+from ...chip import LOIHI_2
+from ...graph.flat import Progress
+from ..target import Target, Trace, check_options, require
+from .compat import INSTALL, is_installed
+from .simulate import checked, sections_for, simulate
+
+
+class LavaTarget(Target):
+    """Intel Lava's bit-accurate Loihi models, on this machine's CPU."""
+
+    name = "lava"
+    title = "Lava"
+    description = "Intel Lava's bit-accurate Loihi models, images streamed back to back"
+    options: Mapping[str, str] = {
+        "sections": "0: Lava's own processes; N: the network in N processes of this package; else by size",
+        "stock_models": "Lava's own model of convolutions, too",
+        "floating_point": "any weights, in Lava's floating-point models",
+        "fused": "run marked nested graphs as one operation (default), or execute their gates",
+        "chip": "whose number formats and delays hold (default: Loihi 2)",
+    }
+    packages = ("lava-nc",)
+
+    def available(self) -> str | None:
+        """Linux, with Lava installed."""
+        if sys.platform != "linux":
+            return f"Lava simulations run on Linux only, not on {sys.platform}"
+        return None if is_installed() else INSTALL
+
+    def check(self, graph: nir.NIRGraph, **options: Any) -> None:
+        """Raise GraphError or RangeError for a graph that Lava cannot hold."""
+        check_options(self, options)
+        floating_point = bool(options.get("floating_point"))
+        _, plan = checked(
+            graph,
+            bit_accurate=not floating_point,
+            fused=options.get("fused", True),
+            chip=options.get("chip", LOIHI_2),
+        )
+        sections_for(plan, options.get("sections"), lavas_own=floating_point or bool(options.get("stock_models")))
+
+    def run(
+        self,
+        graph: nir.NIRGraph,
+        inputs: np.ndarray,
+        *,
+        progress: Progress | None = None,
+        into: Trace | None = None,
+        **options: Any,
+    ) -> Trace:
+        """The trace of a graph, [T, B, ...] by population."""
+        check_options(self, options)
+        require(self)
+        bit_accurate = not options.pop("floating_point", False)
+        return simulate(graph, inputs, bit_accurate=bit_accurate, progress=progress, into=into, **options)
+
+
+TARGET = LavaTarget()

@@ -1,0 +1,68 @@
+"""What a target is: something that runs a NIR graph of integers and gives every population's spikes."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, MutableMapping
+from typing import Any, ClassVar
+
+import nir
+import numpy as np
+
+from ..errors import InputError, NotAvailableError
+from ..graph.flat import Progress
+
+Trace = MutableMapping[str, np.ndarray]
+
+
+class Target(ABC):
+    """One target. Third parties register theirs by the entry point `qkformer.targets`, which names an instance.
+
+    name: how a user asks for it; title: how people call it; description: one line about it. options: what `run` takes
+    besides, each with its meaning; an option that a target does not have is refused, never ignored. packages: whose
+    versions its results depend on.
+    """
+
+    name: ClassVar[str]
+    title: ClassVar[str]
+    description: ClassVar[str]
+    options: ClassVar[Mapping[str, str]] = {}
+    packages: ClassVar[tuple[str, ...]] = ()
+
+    @abstractmethod
+    def available(self) -> str | None:
+        """None if it can run here; else the reason, in one line with the command that installs what is missing."""
+
+    @abstractmethod
+    def check(self, graph: nir.NIRGraph, **options: Any) -> None:
+        """Raise GraphError or RangeError, before anything runs, for a graph that the target cannot hold."""
+
+    @abstractmethod
+    def run(
+        self,
+        graph: nir.NIRGraph,
+        inputs: np.ndarray,
+        *,
+        progress: Progress | None = None,
+        into: Trace | None = None,
+        **options: Any,
+    ) -> Trace:
+        """The spikes of every population, int8 [T, B, ...], and the sums at every Output, int32, by node name.
+
+        inputs: integers [T, B, *input shape]. progress: called with (done, in all). into: where the trace goes.
+        Raises what `check` does, InputError for an unknown option, NotAvailableError, and TargetError for a failure.
+        """
+
+
+def check_options(target: Target, options: Mapping[str, Any]) -> None:
+    """Raise InputError for an option that a target does not have."""
+    for option in options:
+        if option not in target.options:
+            known = ", ".join(target.options) or "none"
+            raise InputError(f"target '{target.name}' has no option '{option}'; its options: {known}")
+
+
+def require(target: Target) -> None:
+    """Raise NotAvailableError, with the reason, where a target cannot run."""
+    if reason := target.available():
+        raise NotAvailableError(reason)
