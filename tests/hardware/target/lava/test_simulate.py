@@ -10,7 +10,7 @@ import pytest
 from small_graphs import chain, conv, flatten_node, graph, integrate_and_fire, lif, pool, threshold, whole_numbers
 
 import hardware
-from hardware import GraphError, RangeError
+from hardware import GraphError, InputError, RangeError
 
 SHAPE = (2, 5, 4)
 HOW = {"sections": {"sections": 2}, "processes": {"sections": 0}, "stock": {"stock_models": True}}
@@ -160,5 +160,5 @@ def test_inputs_that_do_not_fit(refuses, inputs, kind, parts):
     ],
 )
 def test_options_that_do_not_fit(refuses, options, part):
-    with refuses(ValueError, part):
+    with refuses(InputError, part):
         hardware.lava.simulate(chain([1], lif([1])), np.zeros((1, 1, 1)), **options)
