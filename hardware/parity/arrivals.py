@@ -6,7 +6,6 @@ The weights of a path of linear nodes are found backward: one at the neuron, the
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import nir
 import numpy as np
@@ -15,16 +14,7 @@ from ..graph.fused import Fused
 from ..graph.layers import Layers
 from ..graph.linear import apply_linear
 from ..graph.shapes import conv_geometry, pair
-
-
-@dataclass(frozen=True)
-class Arrival:
-    """One value that reached a neuron. source: the population; neuron: where in it; weight: what 1 counts."""
-
-    source: str
-    neuron: tuple[int, ...]
-    value: int
-    weight: float
+from .explanation import Arrival
 
 
 def arrivals(
