@@ -1,6 +1,7 @@
 """NIR graph to spikes on a target: interpreter, schedule, Lava, parity. Needs NumPy and NIR only."""
 
 from .chip.fixed_point import RangeError, logits_of
+from .errors import TraceError
 from .graph.encoding import Encoding, encoding_of
 from .graph.file import read_graph, write_graph
 from .graph.flatten import flatten
@@ -15,7 +16,7 @@ from .target import lava
 from .target.floating_point import flip_margins, interpret_float
 from .target.interpreter import interpret
 from .trace.packed_trace import PackedTrace
-from .trace.spike_trace import SpikeTrace, TraceError
+from .trace.spike_trace import SpikeTrace
 
 __all__ = [
     "Encoding",

@@ -27,8 +27,8 @@ def check_invariance(run: RunSamples, samples: int) -> tuple[Leak, ...]:
         raise InputError(f"{samples} sample to compare with its company; at least 2 are needed")
     order = list(range(samples))
     alone = _joined([run([sample]) for sample in order])
-    arrangements = {
-        "in a batch": lambda: run(order),
+    arrangements: dict[str, Callable[[], SpikeTrace]] = {
+        "in a batch": lambda: SpikeTrace(run(order)),
         "after another sample": lambda: _reversed(run(order[::-1])),
         "streamed back to back": lambda: _reversed(_joined([run([sample]) for sample in order[::-1]])),
     }

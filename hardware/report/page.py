@@ -132,7 +132,7 @@ def _moment(side: NeuronHistory, step: int) -> tuple[str, str, str]:
 
 
 def _arrivals(explanation: Explanation) -> str:
-    if explanation.arrivals is None:
+    if explanation.arrivals is None or explanation.arrived is None:
         return "<p>The inputs meet in a fused operation, where they have no weights of their own.</p>"
     rows = [
         (escape(a.source), str(list(a.neuron)), str(a.value), f"{a.weight:g}", f"{a.value * a.weight:g}")
