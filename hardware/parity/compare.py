@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -12,25 +12,33 @@ from ..errors import InputError, TraceError
 from .explanation import Divergence
 from .results import ParityReport, PopulationParity
 
+NAMED_POPULATIONS = 5  # in an error
+
 
 def compare(
-    reference: Mapping[str, np.ndarray], trace: Mapping[str, np.ndarray], *, fail_fast: bool = False
+    reference: Mapping[str, np.ndarray],
+    trace: Mapping[str, np.ndarray],
+    *,
+    names: tuple[str, str] = ("the reference", "the trace"),
+    fail_fast: bool = False,
+    progress: Callable[[int, int], None] | None = None,
 ) -> ParityReport:
     """Compare two traces (population -> [T, B, ...]) value by value, by exact equality.
 
     Populations are taken in the trace's order, which is the order of execution, and read one at a time: a PackedTrace
-    is never unpacked as a whole. fail_fast: stop behind the first that differs. Raises TraceError if one of
-    them is in only one trace or has another shape there: a population that was not compared is not equal.
+    is never unpacked as a whole. names: what errors call the two. fail_fast: stop behind the first that differs.
+    progress: called with (populations done, in all). Raises TraceError if a population is in only one trace or has
+    another shape there: a population that was not compared is not equal.
     """
-    only = {"reference": set(reference) - set(trace), "trace": set(trace) - set(reference)}
-    for side, names in only.items():
-        if names:
-            raise TraceError(f"populations only in the {side}: {', '.join(sorted(names))}; both must have the same")
+    _check_populations(names[0], reference, trace)
+    _check_populations(names[1], trace, reference)
     populations: list[PopulationParity] = []
     first = None
-    for name in trace:
+    for done, name in enumerate(trace):
+        if progress:
+            progress(done, len(trace))
         wanted, found = np.asarray(reference[name]), np.asarray(trace[name])
-        different = _different(name, wanted, found)
+        different = _different(name, wanted, found, names)
         count = int(np.count_nonzero(different))
         if count and first is None:
             where = tuple(int(i) for i in np.argwhere(different)[0])
@@ -44,9 +52,17 @@ def compare(
     return ParityReport(tuple(populations), first)
 
 
-def _different(name: str, wanted: np.ndarray, found: np.ndarray) -> np.ndarray:
+def _check_populations(name: str, trace: Mapping[str, np.ndarray], other: Mapping[str, np.ndarray]) -> None:
+    only = sorted(set(trace) - set(other))
+    if only:
+        more = f" and {len(only) - NAMED_POPULATIONS} more" if len(only) > NAMED_POPULATIONS else ""
+        shown = ", ".join(only[:NAMED_POPULATIONS]) + more
+        raise TraceError(f"populations only in {name}: {shown}; both must have the same")
+
+
+def _different(name: str, wanted: np.ndarray, found: np.ndarray, names: tuple[str, str]) -> np.ndarray:
     if wanted.shape != found.shape:
-        raise TraceError(f"population '{name}' is {wanted.shape} in the reference and {found.shape} in the trace")
+        raise TraceError(f"population '{name}' is {wanted.shape} in {names[0]} and {found.shape} in {names[1]}")
     if wanted.ndim < 2:
         raise TraceError(f"population '{name}' has the shape {wanted.shape}; [T, B, ...] is needed")
     return np.asarray(wanted != found)

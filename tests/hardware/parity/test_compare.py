@@ -48,7 +48,7 @@ def test_every_different_value_counts():
 )
 def test_first_divergence_is_the_first_in_execution_order(changes, where):
     """Population, then time step, sample and neuron, whatever order the reference is in."""
-    reference = dict(reversed(trace().items()))
+    reference = dict(reversed(list(trace().items())))
     found = hardware.compare(reference, trace(**changes)).first_divergence
     assert (found.population, found.time_step, found.sample, found.neuron, found.reference, found.value) == where
 
@@ -87,6 +87,20 @@ def test_population_that_only_one_has(refuses):
         hardware.compare(trace(), with_third)
     with refuses(TraceError, "only in the reference: third"):
         hardware.compare(with_third, trace())
+
+
+def test_an_error_names_the_two_and_a_few_populations(refuses):
+    more = trace() | {f"layer{number}": np.zeros((3, 2, 1)) for number in range(7)}
+    with refuses(TraceError, "only in a.trace: layer0, layer1, layer2, layer3, layer4 and 2 more;"):
+        hardware.compare(more, trace(), names=("a.trace", "b.trace"))
+    with refuses(TraceError, "'first' is (3, 2, 4) in a.trace and (1, 1, 1) in b.trace"):
+        hardware.compare(trace(), trace() | {"first": np.zeros((1, 1, 1))}, names=("a.trace", "b.trace"))
+
+
+def test_progress():
+    seen = []
+    hardware.compare(trace(), trace(), progress=lambda *done: seen.append(done))
+    assert seen == [(0, 2), (1, 2)]
 
 
 @pytest.mark.parametrize("shape", [(3, 2, 5), (2, 3, 4), (3, 1, 4), (1, 2, 4), (3, 2, 4, 1)])
