@@ -1,8 +1,10 @@
 import json
+import re
+from pathlib import Path
 
 import numpy as np
 
-import hardware
+import hardware.parity
 from hardware.parity.explanation import Cause, Divergence, Explanation, NeuronHistory
 from hardware.parity.results import FoldingError, LayerFlips, Leak, ParityReport
 
@@ -48,3 +50,13 @@ def test_findings_in_the_order_of_the_ladder():
     assert kinds == [("conv", "folding"), ("lif", "batch leak"), ("qkv", "unexplained flips"), ("lif", "weight")]
     assert [finding.kind for finding in ParityReport((), FIRST).findings] == ["divergence"]
     assert ParityReport((), None).findings == ()
+
+
+def test_who_computes_imports_the_data_and_not_the_other_way():
+    """Each module imports only those before it: no cycle, not even one for types."""
+    order = ["explanation", "results", "compare", "invariance", "arrivals", "causes", "divergence"]
+    folder = Path(hardware.parity.__file__).parent
+    assert {path.stem for path in folder.glob("*.py")} == {*order, "__init__"}
+    for place, module in enumerate(order):
+        imported = re.findall(r"^\s*from \.(\w+) import", (folder / f"{module}.py").read_text(), re.MULTILINE)
+        assert set(imported) <= set(order[:place]), module
