@@ -5,7 +5,7 @@
 
 `make` runs the fixed model on the GPU as fast as PyTorch can (TF32, cuDNN's choice of algorithms, under bfloat16
 autocast, which the fixed model keeps out), then on the CPU, compares every value of every population, and writes
-FOLDER/trace.npz, model.nir and inputs.npy. `check` needs no GPU and no torch: on any machine it runs the graph on
+FOLDER/spikes.trace, model.nir and inputs.npy. `check` needs no GPU and no torch: on any machine it runs the graph on
 those inputs and compares with the trace from the GPU. Both end with status 1 if a value differs.
 
 A configuration without a checkpoint gets random weights under which every population spikes. Without a CUDA device
@@ -22,7 +22,7 @@ import numpy as np
 
 import hardware
 
-TRACE, GRAPH, INPUTS = "trace.npz", "model.nir", "inputs.npy"
+TRACE, GRAPH, INPUTS = "spikes.trace", "model.nir", "inputs.npy"
 
 
 def make(folder: Path, name: str, count: int) -> int:

@@ -8,7 +8,7 @@ import sys
 import hardware
 from qkformer import load_data
 
-GRAPH, TRACE = "runs/examples/model.nir", "runs/examples/trace.npz"
+GRAPH, TRACE = "runs/examples/model.nir", "runs/examples/spikes.trace"
 
 images, labels = load_data("digits", "test")
 count = int(sys.argv[1]) if len(sys.argv) > 1 else 4

@@ -9,8 +9,9 @@ from .graph.encoding import Encoding, encoding_of, logits_of
 from .graph.file import read_graph, write_graph
 from .graph.flatten import flatten
 from .graph.schedule import Schedule, schedule
+from .parity.compare import combine, compare
 from .parity.invariance import check_invariance
-from .parity.results import ParityReport, combine, compare
+from .parity.results import ParityReport
 from .report.page import write_report
 from .report.raster import draw_raster
 from .target import lava

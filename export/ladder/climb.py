@@ -25,8 +25,8 @@ from hardware import PackedTrace, ParityReport
 from hardware.graph.fingerprint import array_fingerprint, graph_fingerprint
 from hardware.graph.populations import PopulationGraph
 from hardware.parity.divergence import Side, explain
-from hardware.parity.invariance import Leak, check_invariance
-from hardware.parity.ladder import Step
+from hardware.parity.invariance import check_invariance
+from hardware.parity.results import LadderStep, Leak
 from hardware.report.bundle import smallest_failing, write_bundle
 from qkformer import SpikingTransformer, record_spikes
 
@@ -42,7 +42,7 @@ from .reference_graph import reference_graph
 COMPANY = 2  # samples that are also run alone
 FIXED, INTERPRETER, READ_BACK, LAVA, ONNX = "fixed", "interpreter", "read back", "lava", "onnx"
 
-Run = Callable[..., Mapping[str, np.ndarray]]
+RunTarget = Callable[..., Mapping[str, np.ndarray]]
 Watch = Callable[[str], AbstractContextManager]
 
 
@@ -87,7 +87,7 @@ def run_ladder(
     *,
     labels: Tensor | None = None,
     targets: Sequence[str] = tuple(TARGETS),
-    run: Mapping[str, Run] = TARGETS,
+    run: Mapping[str, RunTarget] = TARGETS,
     reference: PackedTrace | None = None,
     fail_fast: bool = False,
     memory_limit: float | None = None,
@@ -114,7 +114,7 @@ class _Climb:
         self.run, self.fail_fast, self.memory_limit, self.watch = run, fail_fast, memory_limit, watch
         self.inputs = fixed.encode(images)
         self.stages: dict[str, Stage] = {}
-        self.steps: list[Step] = []
+        self.steps: list[LadderStep] = []
         self.exact: dict[str, ParityReport] = {}
         self.findings: dict[str, object] = {}
         self.script: Path | None = None
@@ -182,7 +182,7 @@ class _Climb:
                 )
         self.stages[FIXED] = Stage(FIXED, trace, self._logits(trace), 0.0)
 
-    def _target(self, name: str, run: Run, graph: nir.NIRGraph | None = None, target: str = "") -> None:
+    def _target(self, name: str, run: RunTarget, graph: nir.NIRGraph | None = None, target: str = "") -> None:
         """A stage whose spikes must be equal to those before. graph: what it executes, to explain a difference by."""
         trace, start = PackedTrace(self.memory_limit), time.perf_counter()
         with self.watch(name) as progress:
@@ -225,7 +225,7 @@ class _Climb:
     def _step(self, stage: Stage, before: Stage, compared: int, mismatches: int, exact: bool) -> None:
         error = (stage.logits - before.logits).abs().max().item()
         same = (stage.logits.argmax(1) == before.logits.argmax(1)).double().mean().item()
-        self.steps.append(Step(stage.name, before.name, exact, compared, mismatches, error, same, stage.seconds))
+        self.steps.append(LadderStep(stage.name, before.name, exact, compared, mismatches, error, same, stage.seconds))
 
     def _failed(self) -> bool:
         return any(report.mismatches for report in self.exact.values())

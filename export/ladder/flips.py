@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from hardware.chip.fixed_point import DECAY_UNITY, FRACTION
-from hardware.parity.ladder import LayerFlips
+from hardware.parity.results import LayerFlips
 
 from ..network.fixed_layers import CurrentPool, FixedConv, FixedLIF
 from ..network.fixed_model import INPUT, FixedModel, Node

@@ -7,8 +7,8 @@ import copy
 import torch
 from torch import Tensor, nn
 
-from hardware.parity.causes import Cause
-from hardware.parity.ladder import FoldingError
+from hardware.parity.explanation import Cause
+from hardware.parity.results import FoldingError
 from qkformer import SpikingTransformer
 from qkformer.models.layers import Layered
 

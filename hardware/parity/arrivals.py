@@ -6,22 +6,12 @@ The weights of a path of linear nodes are found backward: one at the neuron, the
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import numpy as np
 
 from ..graph.nodes import memoryless
 from ..graph.populations import PopulationGraph
-
-
-@dataclass(frozen=True)
-class Arrival:
-    """One value that reached a neuron. source: the population; neuron: where in it; weight: what 1 counts."""
-
-    source: str
-    neuron: tuple[int, ...]
-    value: int
-    weight: float
+from .explanation import Arrival
 
 
 def arrivals(

@@ -7,23 +7,13 @@ target's spikes, exactly. Several may, where few spikes differ; they are all giv
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
 from ..graph.neuron import IntegerNeuron
 from ..graph.populations import DrivenPopulation, PopulationGraph
-
-
-@dataclass(frozen=True)
-class Cause:
-    """kind: one word or two, such as "weight" or "missing reset"; text: a sentence with the numbers."""
-
-    kind: str
-    text: str
-
-
-UNKNOWN = Cause("unknown", "no known cause reproduces the spikes; run the reproduction bundle")
+from .explanation import Cause
 
 
 def parameter_causes(name: str, reference: PopulationGraph, target: PopulationGraph) -> list[Cause]:

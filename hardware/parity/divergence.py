@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections import ChainMap
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 
 from ..graph.populations import DrivenPopulation, PopulationGraph
-from .arrivals import Arrival, arrivals
-from .causes import UNKNOWN, Cause, behaviour_causes, parameter_causes
-from .results import Divergence
+from .arrivals import arrivals
+from .causes import behaviour_causes, parameter_causes
+from .explanation import Divergence, Explanation, NeuronHistory
 
 LOCAL, INHERITED = "local", "inherited"
 ARRIVALS_SHOWN = 16
@@ -50,50 +49,6 @@ class Side:
             None if threshold is None else threshold / fraction,
             tuple(emitted.tolist()),
         )
-
-
-@dataclass(frozen=True)
-class NeuronHistory:
-    """One neuron from the first time step to the divergence, in synaptic units; an output has no membrane.
-
-    membrane: before each comparison, as the side's graph gives it for the spikes that the side recorded.
-    """
-
-    current: tuple[float, ...]
-    membrane: tuple[float, ...]
-    threshold: float | None
-    emitted: tuple[int, ...]
-
-
-@dataclass(frozen=True)
-class Explanation:
-    """divergence: where; origin: "local", or "inherited" where this layer only passes on an error.
-
-    causes: those that reproduce the target. arrived: how many values reached the neuron at that time step in the
-    reference; arrived_sum: what they add up to; arrivals: the largest of them; all None behind a fused operation.
-    origins: of every population that differs.
-    """
-
-    divergence: Divergence
-    origin: str
-    causes: tuple[Cause, ...]
-    reference: NeuronHistory
-    target: NeuronHistory
-    arrived: int | None
-    arrived_sum: float | None
-    arrivals: tuple[Arrival, ...] | None
-    origins: dict[str, str]
-
-    @property
-    def cause(self) -> Cause:
-        """The first cause, or UNKNOWN."""
-        return self.causes[0] if self.causes else UNKNOWN
-
-    def to_dict(self) -> dict[str, Any]:
-        """The explanation as parity.json holds it."""
-        found = asdict(self)
-        del found["divergence"]
-        return found | {"causes": [asdict(cause) for cause in self.causes or (UNKNOWN,)]}
 
 
 def explain(reference: Side, target: Side, divergence: Divergence, differing: Iterable[str]) -> Explanation:

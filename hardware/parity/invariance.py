@@ -6,44 +6,29 @@ A network whose state survives a sample, or crosses the batch, gives another ans
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
+from ..errors import InputError
 from ..trace.spike_trace import SpikeTrace
-from .results import Divergence, compare
+from .compare import compare
+from .results import Leak
 
-Run = Callable[[Sequence[int]], Mapping[str, np.ndarray]]
-
-
-@dataclass(frozen=True)
-class Leak:
-    """The first population, in execution order, whose spikes depend on a sample's company; and where."""
-
-    arrangement: str
-    divergence: Divergence
-    mismatches: int
-
-    def __str__(self) -> str:
-        first = self.divergence
-        return (
-            f"{first.population} leaks: sample {first.sample} spikes differently {self.arrangement} than alone "
-            f"(time step {first.time_step}, neuron {list(first.neuron)}; {self.mismatches:,} values differ in all)"
-        )
+RunSamples = Callable[[Sequence[int]], Mapping[str, np.ndarray]]
 
 
-def check_invariance(run: Run, samples: int) -> tuple[Leak, ...]:
+def check_invariance(run: RunSamples, samples: int) -> tuple[Leak, ...]:
     """Run samples alone, in a batch, after others and back to back; the leak of each arrangement that has one.
 
-    run: called with the numbers of the samples in order, gives their trace, population -> [T, B, ...] along B. The
-    populations' order is the order of execution. Raises ValueError for less than two samples.
+    run: called with the indices of the samples in order, gives their trace, population -> [T, B, ...] along B. The
+    populations' order is the order of execution. Raises InputError for fewer than two samples.
     """
     if samples < 2:
-        raise ValueError(f"{samples} sample to compare with its company; at least 2 are needed")
+        raise InputError(f"{samples} sample to compare with its company; at least 2 are needed")
     order = list(range(samples))
     alone = _joined([run([sample]) for sample in order])
-    arrangements = {
-        "in a batch": lambda: run(order),
+    arrangements: dict[str, Callable[[], SpikeTrace]] = {
+        "in a batch": lambda: SpikeTrace(run(order)),
         "after another sample": lambda: _reversed(run(order[::-1])),
         "streamed back to back": lambda: _reversed(_joined([run([sample]) for sample in order[::-1]])),
     }

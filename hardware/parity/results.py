@@ -1,17 +1,11 @@
-"""Two traces -> report: how many values differ, population by population, and where the first one is."""
+"""What a comparison tells: plain data, as parity.json holds it. Who computes it imports it from here."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
-import numpy as np
-
-if TYPE_CHECKING:
-    from .divergence import Explanation
-    from .invariance import Leak
-    from .ladder import FoldingError, LayerFlips, Step
+from .explanation import Cause, Divergence, Explanation
 
 
 @dataclass(frozen=True)
@@ -23,7 +17,6 @@ class PopulationParity:
     spikes: int
     compared: int
     mismatches: int
-
     steps: int
 
     @property
@@ -33,23 +26,72 @@ class PopulationParity:
 
 
 @dataclass(frozen=True)
-class Divergence:
-    """The first value that differs: in execution order the first population, then the first time step in it."""
+class Leak:
+    """The first population, in execution order, whose spikes depend on a sample's company; and where."""
 
-    population: str
-    time_step: int
-    sample: int
-    neuron: tuple[int, ...]
-    reference: int
-    value: int
-    target: str = ""
+    arrangement: str
+    divergence: Divergence
+    mismatches: int
 
     def __str__(self) -> str:
-        where = f"{self.target}: " if self.target else ""
+        first = self.divergence
         return (
-            f"{where}{self.population}, sample {self.sample}, time step {self.time_step}, "
-            f"neuron {list(self.neuron)}: {self.reference} in the reference, {self.value} here"
+            f"{first.population} leaks: sample {first.sample} spikes differently {self.arrangement} than alone "
+            f"(time step {first.time_step}, neuron {list(first.neuron)}; {self.mismatches:,} values differ in all)"
         )
+
+
+@dataclass(frozen=True)
+class LadderStep:
+    """One stage held against the one before, on the same inputs.
+
+    exact: an integer step, whose spikes must be equal; other steps report agreement. compared, mismatches: spikes.
+    logit_error: the largest difference of a logit; same_top1: the share of samples with the same largest logit.
+    """
+
+    stage: str
+    against: str
+    exact: bool
+    compared: int
+    mismatches: int
+    logit_error: float
+    same_top1: float
+    seconds: float
+
+    @property
+    def agreement(self) -> float:
+        """The share of spikes that are equal."""
+        return 1 - self.mismatches / self.compared
+
+
+@dataclass(frozen=True)
+class FoldingError:
+    """A layer whose folded weights and bias do not compute what its convolution and BatchNorm do.
+
+    error: the largest difference of a current, relative to the largest current.
+    """
+
+    layer: str
+    error: float
+    cause: Cause
+
+
+@dataclass(frozen=True)
+class LayerFlips:
+    """Where one population of the fixed model leaves the float model's spikes.
+
+    spikes: compared; flips: of the whole fixed model; originated: of the layer alone, fed with the float model's
+    spikes; first: neurons and samples with such a flip, of which the first in time is looked at; explained: those
+    whose margin to the threshold is within the rounding error that the layer can have; unexplained: the others.
+    """
+
+    name: str
+    spikes: int
+    flips: int
+    originated: int
+    first: int
+    explained: int
+    unexplained: int
 
 
 @dataclass(frozen=True)
@@ -75,7 +117,7 @@ class ParityReport:
     accuracy: dict[str, float] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
     targets: dict[str, ParityReport] = field(default_factory=dict)
-    ladder: tuple[Step, ...] = ()
+    ladder: tuple[LadderStep, ...] = ()
     explanation: Explanation | None = None
     leaks: tuple[Leak, ...] = ()
     folding: tuple[FoldingError, ...] = ()
@@ -128,64 +170,3 @@ class ParityReport:
             "folding": [asdict(error) for error in self.folding],
             "flips": [asdict(layer) for layer in self.flips],
         }
-
-
-def compare(
-    reference: Mapping[str, np.ndarray], trace: Mapping[str, np.ndarray], *, fail_fast: bool = False
-) -> ParityReport:
-    """Compare two traces (population -> [T, B, ...]) value by value, by exact equality.
-
-    Populations are taken in the trace's order, which is the order of execution, and read one at a time: a PackedTrace
-    is never unpacked as a whole. fail_fast: stop behind the first that differs. Raises ValueError if one of
-    them is in only one trace or has another shape there: a population that was not compared is not equal.
-    """
-    only = {"reference": set(reference) - set(trace), "trace": set(trace) - set(reference)}
-    for side, names in only.items():
-        if names:
-            raise ValueError(f"populations only in the {side}: {', '.join(sorted(names))}; both must have the same")
-    populations, first = [], None
-    for name in trace:
-        wanted, found = np.asarray(reference[name]), np.asarray(trace[name])
-        if wanted.shape != found.shape:
-            raise ValueError(f"population '{name}' is {wanted.shape} in the reference and {found.shape} in the trace")
-        different = wanted != found
-        count = int(np.count_nonzero(different))
-        if count and first is None:
-            where = tuple(int(i) for i in np.argwhere(different)[0])
-            first = Divergence(name, where[0], where[1], where[2:], int(wanted[where]), int(found[where]))
-        neurons = int(np.prod(wanted.shape[2:]))
-        spikes = int(np.count_nonzero(wanted))
-        populations.append(
-            PopulationParity(name, neurons, spikes, wanted.size, count, wanted.shape[0] * wanted.shape[1])
-        )
-        if count and fail_fast:
-            break
-    return ParityReport(tuple(populations), first)
-
-
-def combine(
-    targets: Mapping[str, ParityReport],
-    *,
-    accuracy: Mapping[str, float] | None = None,
-    versions: Mapping[str, str] | None = None,
-) -> ParityReport:
-    """One report on several targets with the same populations: their counts added up.
-
-    The first divergence is that of the first target that has one. Raises ValueError if there is no target.
-    """
-    if not targets:
-        raise ValueError("no target was compared; name at least one, interpreter or lava")
-    by_name: dict[str, list[PopulationParity]] = {}
-    for report in targets.values():
-        for population in report.populations:
-            by_name.setdefault(population.name, []).append(population)
-    populations = []
-    for same in by_name.values():
-        compared, mismatches = sum(p.compared for p in same), sum(p.mismatches for p in same)
-        populations.append(replace(same[0], compared=compared, mismatches=mismatches))
-    divergences = (
-        replace(report.first_divergence, target=name) for name, report in targets.items() if report.first_divergence
-    )
-    return ParityReport(
-        tuple(populations), next(divergences, None), dict(accuracy or {}), dict(versions or {}), dict(targets)
-    )

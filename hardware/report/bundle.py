@@ -16,16 +16,17 @@ import numpy as np
 from ..files import write_atomically
 from ..graph.file import write_graph
 from ..graph.subgraph import Subgraph, subgraph
-from ..parity.divergence import Explanation, Side
+from ..parity.divergence import Side
+from ..parity.explanation import Explanation
 from ..trace.spike_trace import SpikeTrace
 
-Run = Callable[[nir.NIRGraph, np.ndarray], Mapping[str, np.ndarray]]
+RunGraph = Callable[[nir.NIRGraph, np.ndarray], Mapping[str, np.ndarray]]
 
 PACKAGE = Path(__file__).parents[1]
 SCRIPT = Path(__file__).with_name("reproduce.py")
 
 
-def smallest_failing(reference: Side, target: Side, run: Run, name: str) -> Subgraph:
+def smallest_failing(reference: Side, target: Side, run: RunGraph, name: str) -> Subgraph:
     """The shortest tail of the way to a population that still differs when it is run on the reference's spikes.
 
     The tail is found by bisection over the populations that lead to `name`, in execution order. Errors of timing need
@@ -63,7 +64,7 @@ def write_bundle(
     """Write the reproduction of a difference; returns the path of its script.
 
     part: what smallest_failing found. backend: where to run it again, "interpreter" or "lava". Written are graph.nir,
-    spikes.npz (the inputs, and the last population's spikes on both sides), about.json, reproduce.py and a copy of
+    spikes.trace (the inputs, and the last population's spikes on both sides), about.json, reproduce.py and a copy of
     this package.
     """
     folder = Path(folder)
@@ -71,7 +72,7 @@ def write_bundle(
     folder.mkdir(parents=True, exist_ok=True)
     write_graph(part.graph, folder / "graph.nir")
     spikes = {"inputs": part.inputs(reference.values), "reference": reference.trace[name], "target": target.trace[name]}
-    SpikeTrace(spikes).save(folder / "spikes.npz")
+    SpikeTrace(spikes).save(folder / "spikes.trace")
     about = {
         "population": name,
         "populations": part.populations,

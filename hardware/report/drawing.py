@@ -9,7 +9,7 @@ from html import escape
 
 import numpy as np
 
-from ..parity.divergence import Explanation, NeuronHistory
+from ..parity.explanation import Explanation, NeuronHistory
 
 NEURONS_SHOWN = 24
 CELL = 9  # pixels a neuron and a time step

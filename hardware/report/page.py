@@ -10,7 +10,7 @@ from string import Template
 import numpy as np
 
 from ..files import write_atomically
-from ..parity.divergence import Explanation
+from ..parity.explanation import Explanation, NeuronHistory
 from ..parity.results import ParityReport
 from .drawing import membranes, raster
 
@@ -126,13 +126,13 @@ def _threshold(explanation: Explanation) -> str:
     return f"Threshold {wanted:g}." if wanted == found else f"Threshold {wanted:g} in the reference, {found:g} here."
 
 
-def _moment(side, step: int) -> tuple[str, str, str]:
+def _moment(side: NeuronHistory, step: int) -> tuple[str, str, str]:
     membrane = f"{side.membrane[step]:g}" if side.membrane else "none"
     return f"{side.current[step]:g}", membrane, str(side.emitted[step])
 
 
 def _arrivals(explanation: Explanation) -> str:
-    if explanation.arrivals is None:
+    if explanation.arrivals is None or explanation.arrived is None:
         return "<p>The inputs meet in a fused operation, where they have no weights of their own.</p>"
     rows = [
         (escape(a.source), str(list(a.neuron)), str(a.value), f"{a.weight:g}", f"{a.value * a.weight:g}")

@@ -8,8 +8,6 @@ import os
 import sys
 from pathlib import Path
 
-import numpy as np
-
 import hardware
 
 
@@ -17,7 +15,7 @@ def main(folder: Path) -> int:
     """Compare the reference with the target as it was recorded, and as it runs here."""
     about = json.loads((folder / "about.json").read_text())
     name, backend = about["population"], about["backend"]
-    spikes = np.load(folder / "spikes.npz")
+    spikes = hardware.SpikeTrace.load(folder / "spikes.trace")
     graph = hardware.read_graph(folder / "graph.nir", type_check=False)
     os.environ["PYTHONPATH"] = str(folder)  # for Lava's worker, a process of its own
     run = {"interpreter": hardware.interpret, "lava": hardware.lava.simulate}[backend]

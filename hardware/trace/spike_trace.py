@@ -1,41 +1,77 @@
-"""What a network did: population name -> integer array [T, B, ...]."""
+"""What a network did: population name -> integers [T, B, ...], in memory and in a file."""
 
 from __future__ import annotations
 
-import zipfile
-import zlib
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from ..errors import TraceError
-from ..files import write_atomically
+from .file import open_trace, write_trace
+from .packing import Packed
 
 
-class SpikeTrace(dict[str, np.ndarray]):
-    """Population name -> whole numbers [T, B, ...], in execution order.
+class SpikeTrace(MutableMapping[str, np.ndarray]):
+    """Population name -> integers [T, B, ...], in execution order.
 
-    Spiking populations hold 0 and 1; "output" holds the head's sums, [T, B, classes].
+    Spiking populations hold 0 and 1; "output" holds the head's sums, [T, B, classes], which a target of floating point
+    gives as floats. about: plain values that say what the trace was made of, such as fingerprints of graph and inputs.
     """
 
+    _values: MutableMapping[str, np.ndarray]
+
+    def __init__(
+        self,
+        populations: Mapping[str, np.ndarray] | Iterable[tuple[str, np.ndarray]] = (),
+        about: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.about: dict[str, Any] = dict(about or {})
+        self._values = dict(populations)
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        return self._values[name]
+
+    def __setitem__(self, name: str, values: np.ndarray) -> None:
+        self._values[name] = values
+
+    def __delitem__(self, name: str) -> None:
+        del self._values[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._values
+
+    def __or__(self, other: Mapping[str, np.ndarray]) -> SpikeTrace:
+        return SpikeTrace({**self, **other}, self.about)
+
+    def __ior__(self, other: Mapping[str, np.ndarray]) -> SpikeTrace:
+        self.update(other)
+        return self
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(self)})"
+
     def save(self, path: str | Path) -> None:
-        """Write a compressed .npz, whole or not at all."""
+        """Write a file that `load` reads, whole or not at all; one bit a spike, compressed.
 
-        def write(temporary: Path) -> None:
-            with temporary.open("wb") as file:
-                np.savez_compressed(file, **self)
-
-        write_atomically(path, write)
+        bool comes back as int8. Raises TraceError for values that are neither integers nor floats.
+        """
+        write_trace(path, self.about, ((name, self._packed(name)) for name in self))
 
     @classmethod
     def load(cls, path: str | Path) -> SpikeTrace:
-        """Read a trace written by `save`. Raises TraceError for a missing or damaged file."""
-        path = Path(path)
-        if not path.is_file():
-            raise TraceError(f"{path}: no such file")
-        try:
-            with path.open("rb") as file:
-                archive = np.load(file, allow_pickle=False)
-                return cls({name: archive[name] for name in archive.files})
-        except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error, AttributeError) as error:
-            raise TraceError(f"{path}: not a readable trace: {error}") from error
+        """Read a file written by `save`, or an .npz with an array for each population, as version 0.1.0 wrote.
+
+        Raises TraceError for a file that is missing, damaged or no trace.
+        """
+        with open_trace(path) as (about, populations):
+            return cls({name: packed.unpack() for name, packed in populations}, about)
+
+    def _packed(self, name: str) -> Packed:
+        return Packed.of(name, self[name])

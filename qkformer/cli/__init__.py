@@ -1,4 +1,4 @@
-"""The command line: `qkformer demo | info | train | export | simulate | verify`.
+"""The command line: `qkformer demo | info | train | export | simulate | verify | compare`.
 
 Exit status: 0 done, 1 spikes differ, 2 could not run (one line says why), 130 interrupted.
 """
@@ -13,6 +13,7 @@ import typer
 
 from hardware.target.lava import LavaError
 
+from .compare import compare
 from .demo import demo
 from .export import export
 from .info import info
@@ -25,7 +26,7 @@ INTERRUPTED = 130
 UsageError = typer.BadParameter.__base__  # click's; typer, which may carry its own click, exports only this child
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-for command in (demo, info, train, export, simulate, verify):
+for command in (demo, info, train, export, simulate, verify, compare):
     app.command()(command)
 
 

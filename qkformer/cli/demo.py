@@ -76,7 +76,7 @@ def demo(
         "NIR": f"{len(run['graph'].nodes)} nodes: {count_kinds(kinds)}",
         "Lava": f"{processes} processes, {steps} time steps for {images} images streamed back to back, "
         f"{run['seconds']['lava']:.1f} s",
-        "files": f"{escape(str(output))}/ (model.nir, trace-*.npz, parity.json, raster.png)",
+        "files": f"{escape(str(output))}/ (model.nir, *.trace, parity.json, raster.png)",
     }
     summary = Table.grid(padding=(0, 2))
     for name, text in lines.items():
@@ -122,8 +122,8 @@ def prove(
         logits = {"float": model(images), "fixed": fixed(images)}
     for target, trace in traces.items():
         logits[target] = torch.from_numpy(fixed.encoding.logits(trace["output"]))
-        trace.save(folder / f"trace-{target}.npz")
-    reference.save(folder / "trace-torch.npz")
+        trace.save(folder / f"{target}.trace")
+    reference.save(folder / "torch.trace")
     result = hardware.combine(
         {target: hardware.compare(reference, trace) for target, trace in traces.items()},
         accuracy={} if labels is None else {name: accuracy(scores, labels) for name, scores in logits.items()},

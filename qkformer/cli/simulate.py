@@ -20,7 +20,7 @@ from .targets import Sections, how_lava_runs, run_target
 
 def simulate(
     graph: Annotated[Path, typer.Argument(metavar="MODEL.nir", help="A NIR file.")],
-    output: Annotated[Path, typer.Option("-o", "--output", metavar="TRACE.npz", help="The trace to write.")],
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE.trace", help="The trace to write.")],
     backend: Annotated[str, typer.Option(help="Where to run it: interpreter or lava.")] = "interpreter",
     data: Data = "digits",
     images: Images = 8,

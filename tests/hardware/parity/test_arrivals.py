@@ -7,7 +7,8 @@ from small_graphs import chain, conv, threshold
 import hardware
 from hardware.graph.gates.self_attention import self_attention_graph
 from hardware.graph.populations import PopulationGraph
-from hardware.parity.arrivals import Arrival, arrivals, weights_of
+from hardware.parity.arrivals import arrivals, weights_of
+from hardware.parity.explanation import Arrival
 
 
 @settings(max_examples=100)

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from hardware import check_invariance
+from hardware.errors import InputError
 
 INPUTS = np.random.default_rng(0).integers(0, 4, (3, 4))  # [T, B]
 
@@ -56,5 +57,5 @@ def test_the_sample_that_is_wrong_is_named_in_the_order_of_the_inputs():
 
 @pytest.mark.parametrize("samples", [0, 1])
 def test_too_few_samples(samples, refuses):
-    with refuses(ValueError, str(samples), "at least 2"):
+    with refuses(InputError, str(samples), "at least 2"):
         check_invariance(independent, samples)

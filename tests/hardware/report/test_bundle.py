@@ -5,7 +5,6 @@ import json
 import subprocess
 import sys
 
-import numpy as np
 import pytest
 from small_graphs import branched, whole_numbers
 
@@ -119,7 +118,7 @@ def test_what_the_folder_holds(script):
     assert about["versions"] == {"numpy": "1.0"}
     assert about["sources"] == ["first", "third", "second"]
     assert about["explanation"]["origin"] == "local"
-    spikes = np.load(script.parent / "spikes.npz")
+    spikes = hardware.SpikeTrace.load(script.parent / "spikes.trace")
     assert spikes["inputs"].shape == (4, 3, 3, 2, 2)
     assert (spikes["reference"] != spikes["target"]).any()
     assert not list(script.parent.rglob("__pycache__"))

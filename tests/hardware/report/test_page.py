@@ -16,7 +16,7 @@ from small_graphs import branched, whole_numbers
 import hardware
 from hardware.graph.populations import PopulationGraph
 from hardware.parity.divergence import Side, explain
-from hardware.parity.ladder import LayerFlips, Step
+from hardware.parity.results import LadderStep, LayerFlips
 
 INPUTS = whole_numbers(0, 4, 3, 1, 2, 2, low=-3, high=8)
 WIDTHS = {"desktop": 1280, "phone": 390}
@@ -32,8 +32,8 @@ def make_report(path, fault):
     one = hardware.compare(reference.trace, target.trace)
     report = hardware.combine({"lava": one}, accuracy={"float": 0.5, "lava": 0.25}, versions={"numpy": "1<2"})
     steps = (
-        Step("fixed", "float", False, 1000, 25, 0.125, 0.75, 1.5),
-        Step("lava", "fixed", True, one.compared, one.mismatches, 0.0, 1.0, 2.0),
+        LadderStep("fixed", "float", False, 1000, 25, 0.125, 0.75, 1.5),
+        LadderStep("lava", "fixed", True, one.compared, one.mismatches, 0.0, 1.0, 2.0),
     )
     flips = (LayerFlips("first", 48, 9, 3, 2, 2, 0), LayerFlips("last", 48, 12, 6, 4, 4, 0))
     explanation = None
