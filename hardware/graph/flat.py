@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,6 +10,7 @@ import nir
 import numpy as np
 
 from ..chip.chip import Chip
+from ..progress import Progress
 from .nodes import Memoryless, Spiking, kind_of
 from .operations import Operation
 from .windows import Shape
@@ -96,9 +97,6 @@ def add(values: Iterable[np.ndarray]) -> np.ndarray:
 def last_uses(sources: Mapping[str, tuple[str, ...]]) -> dict[str, str]:
     """The last node, in the order of `sources`, that reads each node."""
     return {source: name for name, names in sources.items() for source in names}
-
-
-Progress = Callable[[int, int], None]
 
 
 def visit(

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Iterable, Mapping, MutableMapping
+from collections.abc import Iterable, Mapping
 from importlib.metadata import EntryPoint, entry_points
-from typing import Any, NoReturn
-
-import nir
-import numpy as np
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from ..errors import InputError, NotAvailableError
-from .target import Target
+from .target import Target, Trace
+
+if TYPE_CHECKING:
+    import nir
+    import numpy as np
 
 GROUP = "qkformer.targets"  # of entry points
 PARTS = ("name", "available", "check", "run")
@@ -78,6 +79,6 @@ class _Broken(Target):
         """Never passes."""
         raise NotAvailableError(self.reason)
 
-    def run(self, graph: nir.NIRGraph, inputs: np.ndarray, **options: Any) -> MutableMapping[str, np.ndarray]:
+    def run(self, graph: nir.NIRGraph, inputs: np.ndarray, **options: Any) -> Trace:
         """Never runs."""
         raise NotAvailableError(self.reason)

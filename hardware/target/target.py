@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, MutableMapping
-from typing import Any, ClassVar
-
-import nir
-import numpy as np
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..errors import InputError, NotAvailableError
-from ..graph.flat import Progress
+from ..progress import Progress
 
-Trace = MutableMapping[str, np.ndarray]
+if TYPE_CHECKING:
+    import nir
+    import numpy as np
+
+Trace = MutableMapping[str, "np.ndarray"]
 
 
 class Target(ABC):

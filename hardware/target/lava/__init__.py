@@ -1,7 +1,5 @@
 """The Lava target. Lava itself is imported in the worker process only: compat, network, models, processes."""
 
-from .simulate import default_sections, process_count, simulate
-from .supervise import LavaError
-from .target import TARGET
+from ...lazy import attach
 
-__all__ = ["TARGET", "LavaError", "default_sections", "process_count", "simulate"]
+__all__, __getattr__, __dir__ = attach(__name__, __file__)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib.util
 import multiprocessing
 from functools import partial
 from importlib import import_module
@@ -12,24 +11,7 @@ from unittest import mock
 
 import numpy as np
 
-from ...errors import NotAvailableError
-
-INSTALL = 'Lava is not installed: run  uv pip install -e ".[lava]"  (or make demo) in the project\'s clone'
-
-
-class LavaNotInstalled(NotAvailableError):  # noqa: N818 - says what is the matter
-    """Lava, or something it needs, is not there."""
-
-
-def is_installed() -> bool:
-    """Whether Lava is there; it is not imported."""
-    return importlib.util.find_spec("lava") is not None
-
-
-def require_lava() -> None:
-    """Raise LavaNotInstalled, with what to install, unless Lava is there."""
-    if not is_installed():
-        raise LavaNotInstalled(INSTALL)
+from .installed import INSTALL, LavaNotInstalled
 
 
 def prepare_lava() -> None:

@@ -18,14 +18,15 @@ from ...chip.arithmetic import encode_bias
 from ...chip.chip import Chip
 from ...errors import GraphError, InputError
 from ...graph.file import write_graph
-from ...graph.flat import FlatGraph, Progress, at_rest
+from ...graph.flat import FlatGraph, at_rest
 from ...graph.flatten import flatten, without_gates
 from ...graph.neuron import TIME_STEP
 from ...graph.nodes import spiking
 from ...graph.schedule import Schedule, schedule
+from ...progress import Progress
 from ...trace.spike_trace import SpikeTrace
-from ..interpreter import check_inputs
-from .compat import require_lava
+from ..interpreter.sequence import check_inputs
+from .installed import require_lava
 from .records import read_records
 from .supervise import run_supervised
 

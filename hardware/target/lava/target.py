@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from typing import Any
-
-import nir
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from ...chip import LOIHI_2
-from ...graph.flat import Progress
+from ...progress import Progress
 from ..target import Target, Trace, check_options, require
-from .compat import INSTALL, is_installed
-from .simulate import checked, sections_for, simulate
+from .installed import INSTALL, is_installed
+
+if TYPE_CHECKING:
+    import nir
+    import numpy as np
 
 
 class LavaTarget(Target):
@@ -39,6 +39,8 @@ class LavaTarget(Target):
 
     def check(self, graph: nir.NIRGraph, **options: Any) -> None:
         """Raise GraphError or RangeError for a graph that Lava cannot hold."""
+        from .simulate import checked, sections_for
+
         check_options(self, options)
         floating_point = bool(options.get("floating_point"))
         _, plan = checked(
@@ -59,6 +61,8 @@ class LavaTarget(Target):
         **options: Any,
     ) -> Trace:
         """The trace of a graph, [T, B, ...] by population."""
+        from .simulate import simulate
+
         check_options(self, options)
         require(self)
         bit_accurate = not options.pop("floating_point", False)

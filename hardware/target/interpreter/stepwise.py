@@ -1,7 +1,7 @@
 """The interpreter time step by time step: what a network with a memory across a cycle needs.
 
 All nodes are visited at every step, in execution order, and populations keep their membranes between steps. On a graph
-without cycles it gives what interpreter.py gives over whole sequences; tests hold both equal.
+without cycles it gives what sequence.py gives over whole sequences; tests hold both equal.
 """
 
 from __future__ import annotations
@@ -9,15 +9,15 @@ from __future__ import annotations
 import nir
 import numpy as np
 
-from ..chip import LOIHI_2
-from ..chip.arithmetic import check_below_limit
-from ..chip.chip import Chip
-from ..graph.flat import FlatGraph, add, at_rest
-from ..graph.flatten import flatten
-from ..graph.neuron import TIME_STEP, IntegerNeuron
-from ..graph.nodes import Memoryless, kind_of, spiking
-from ..trace.spike_trace import SpikeTrace
-from .interpreter import arriving_current, check_inputs, pass_on, shown
+from ...chip import LOIHI_2
+from ...chip.arithmetic import check_below_limit
+from ...chip.chip import Chip
+from ...graph.flat import FlatGraph, add, at_rest
+from ...graph.flatten import flatten
+from ...graph.neuron import TIME_STEP, IntegerNeuron
+from ...graph.nodes import Memoryless, kind_of, spiking
+from ...trace.spike_trace import SpikeTrace
+from .sequence import arriving_current, check_inputs, pass_on, shown
 
 
 def interpret_stepwise(

@@ -7,21 +7,20 @@ the same time step by time step.
 from __future__ import annotations
 
 from collections.abc import MutableMapping
-from typing import Any
 
 import nir
 import numpy as np
 
-from ..chip import LOIHI_2
-from ..chip.arithmetic import check_below_limit, check_integer, check_message, encode_bias
-from ..chip.chip import Chip
-from ..errors import GraphError, RangeError
-from ..graph.flat import FlatGraph, Progress, at_rest, visit
-from ..graph.flatten import flatten
-from ..graph.neuron import TIME_STEP
-from ..graph.nodes import Memoryless, Spiking, kind_of
-from ..trace.spike_trace import SpikeTrace
-from .target import Target, Trace, check_options
+from ...chip import LOIHI_2
+from ...chip.arithmetic import check_below_limit, check_integer, check_message, encode_bias
+from ...chip.chip import Chip
+from ...errors import GraphError, RangeError
+from ...graph.flat import FlatGraph, at_rest, visit
+from ...graph.flatten import flatten
+from ...graph.neuron import TIME_STEP
+from ...graph.nodes import Memoryless, Spiking, kind_of
+from ...progress import Progress
+from ...trace.spike_trace import SpikeTrace
 
 OUTPUT_TYPE = np.int32
 
@@ -125,45 +124,3 @@ def _current(name: str, total: np.ndarray, chip: Chip) -> np.ndarray:
         raise RangeError(f"{name}: input {worst:g} is not a multiple of 1/{chip.fraction}; use SumPool2d for AvgPool2d")
     whole: np.ndarray = rounded.astype(np.int64)
     return whole
-
-
-class InterpreterTarget(Target):
-    """`interpret`, or with floating_point `interpret_float`, behind the interface that all targets share."""
-
-    name = "interpreter"
-    title = "Interpreter"
-    description = "NIR in NumPy, exact integers: the definition that every target is held against"
-    options = {  # noqa: RUF012 - a constant
-        "fused": "run marked nested graphs as one operation (default), or execute their gates",
-        "chip": "whose number formats hold (default: Loihi 2)",
-        "floating_point": "any weights, in float64",
-    }
-    packages = ("nir", "numpy")
-
-    def available(self) -> None:
-        """Everywhere."""
-
-    def check(self, graph: nir.NIRGraph, **options: Any) -> None:
-        """Raise GraphError or RangeError for a graph that cannot be run."""
-        check_options(self, options)
-        flatten(graph, **{"fused": True, **options})
-
-    def run(
-        self,
-        graph: nir.NIRGraph,
-        inputs: np.ndarray,
-        *,
-        progress: Progress | None = None,
-        into: Trace | None = None,
-        **options: Any,
-    ) -> Trace:
-        """The trace of a graph, [T, B, ...] by population."""
-        check_options(self, options)
-        if options.pop("floating_point", False):
-            from .floating_point import interpret_float  # which stands on this module
-
-            return interpret_float(graph, inputs, into=into, progress=progress)
-        return interpret(graph, inputs, progress=progress, into=into, **options)
-
-
-TARGET = InterpreterTarget()

@@ -10,13 +10,14 @@ from collections.abc import Callable, Mapping, MutableMapping
 import nir
 import numpy as np
 
-from ..errors import GraphError, RangeError
-from ..graph.flat import Progress, visit
-from ..graph.flatten import flatten
-from ..graph.neuron import TIME_STEP
-from ..graph.nodes import Memoryless, Spiking, kind_of
-from ..trace.spike_trace import SpikeTrace
-from .interpreter import check_inputs
+from ...errors import GraphError, RangeError
+from ...graph.flat import visit
+from ...graph.flatten import flatten
+from ...graph.neuron import TIME_STEP
+from ...graph.nodes import Memoryless, Spiking, kind_of
+from ...progress import Progress
+from ...trace.spike_trace import SpikeTrace
+from .sequence import check_inputs
 
 Watch = Callable[[str, np.ndarray], None]
 

@@ -1,0 +1,57 @@
+"""The interpreter behind the interface that all targets share."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ...progress import Progress
+from ..target import Target, Trace, check_options
+
+if TYPE_CHECKING:
+    import nir
+    import numpy as np
+
+
+class InterpreterTarget(Target):
+    """`interpret`, or with floating_point `interpret_float`."""
+
+    name = "interpreter"
+    title = "Interpreter"
+    description = "NIR in NumPy, exact integers: the definition that every target is held against"
+    options = {  # noqa: RUF012 - a constant
+        "fused": "run marked nested graphs as one operation (default), or execute their gates",
+        "chip": "whose number formats hold (default: Loihi 2)",
+        "floating_point": "any weights, in float64",
+    }
+    packages = ("nir", "numpy")
+
+    def available(self) -> None:
+        """Everywhere."""
+
+    def check(self, graph: nir.NIRGraph, **options: Any) -> None:
+        """Raise GraphError or RangeError for a graph that cannot be run."""
+        from ...graph.flatten import flatten
+
+        check_options(self, options)
+        flatten(graph, **{"fused": True, **options})
+
+    def run(
+        self,
+        graph: nir.NIRGraph,
+        inputs: np.ndarray,
+        *,
+        progress: Progress | None = None,
+        into: Trace | None = None,
+        **options: Any,
+    ) -> Trace:
+        """The trace of a graph, [T, B, ...] by population."""
+        from .floating_point import interpret_float
+        from .sequence import interpret
+
+        check_options(self, options)
+        if options.pop("floating_point", False):
+            return interpret_float(graph, inputs, progress=progress, into=into)
+        return interpret(graph, inputs, progress=progress, into=into, **options)
+
+
+TARGET = InterpreterTarget()
