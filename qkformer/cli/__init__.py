@@ -1,70 +1,88 @@
-"""The command line: `qkformer demo | info | train | export | simulate | verify | compare`.
+"""The command line: `qkformer demo | info | train | export | simulate | verify | compare | targets`.
 
-Exit status: 0 done, 1 spikes differ, 2 could not run (one line says why), 130 interrupted.
+Exit status: 0 done, 1 spikes differ, 2 could not run (one line says why), 70 a bug of the toolkit, 130 interrupted.
+Nothing is imported here before it is needed: help, lists and usage errors need none of the large packages.
 """
 
 from __future__ import annotations
 
+import signal
 import sys
-from importlib.metadata import version
-from typing import Annotated
-
-import typer
-
-from hardware.target.lava import LavaError
-
-from .compare import compare
-from .demo import demo
-from .export import export
-from .info import info
-from .simulate import simulate
-from .train import train
-from .verify import verify
+import traceback
+from types import FrameType
+from typing import NoReturn
 
 COULD_NOT_RUN = 2
+BUG = 70  # EX_SOFTWARE of sysexits.h
 INTERRUPTED = 130
-UsageError = typer.BadParameter.__base__  # click's; typer, which may carry its own click, exports only this child
+DEBUG = "--debug"
 
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-for command in (demo, info, train, export, simulate, verify, compare):
-    app.command()(command)
-
-
-def _print_version(asked: bool) -> None:
-    if asked:
-        print(f"qkformer {version('qkformer')}")
-        raise typer.Exit
-
-
-@app.callback()
-def _options(
-    _: Annotated[
-        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
-    ] = False,
-) -> None:
-    """Spiking transformers from PyTorch to neuromorphic hardware, spike for spike."""
+_interrupts: list[int] = []  # Ctrl-C came: whatever an import makes of it, the command was interrupted
 
 
 def main() -> None:
-    """Run the command line. What a user can cause ends in one line on standard error."""
+    """Run the command line. What a user can mend ends in one line on standard error; anything else is a bug."""
+    _interrupts.clear()
+    signal.signal(signal.SIGINT, _interrupt)
+    arguments = sys.argv[1:]
+    debug = DEBUG in arguments
     try:
-        status = app(sys.argv[1:] or ["--help"], prog_name="qkformer", standalone_mode=False)
-    except (KeyboardInterrupt, typer.Abort):
+        status = _run([argument for argument in arguments if argument != DEBUG] or ["--help"], debug)
+    except KeyboardInterrupt:
         status = INTERRUPTED
-    except UsageError as error:
-        _stop(error.format_message())
-    except LavaError as error:
-        print(error.details, file=sys.stderr)
-        _stop(error.summary)
-    except OSError as error:
-        _stop(f"{error.filename}: {error.strerror}" if error.filename else str(error))
-    except (ValueError, ImportError, RuntimeError) as error:
-        _stop(str(error))
+    except BaseException:
+        if not _interrupts:
+            raise
+        status = INTERRUPTED
     if status == INTERRUPTED:
         print("interrupted", file=sys.stderr)
     sys.exit(status)
 
 
-def _stop(reason: str) -> None:
+def _interrupt(number: int, frame: FrameType | None) -> NoReturn:
+    _interrupts.append(number)
+    raise KeyboardInterrupt
+
+
+def _run(arguments: list[str], debug: bool) -> int:
+    import typer
+
+    from hardware.errors import TargetError, UserError
+
+    from .commands import app
+
+    usage_error = typer.BadParameter.__base__  # click's; typer, which may carry its own click, exports only this child
+    try:
+        status = app(arguments, prog_name="qkformer", standalone_mode=False)
+        return int(status or 0)
+    except typer.Abort:
+        return INTERRUPTED
+    except TargetError as error:
+        return _stop(error.summary, debug, error.details)
+    except UserError as error:
+        return _stop(str(error), debug)
+    except OSError as error:
+        return _stop(f"{error.filename}: {error.strerror}" if error.filename else str(error), debug)
+    except Exception as error:
+        if _interrupts:
+            return INTERRUPTED
+        if isinstance(error, usage_error):  # type: ignore[arg-type]
+            return _stop(error.format_message(), False)  # type: ignore[attr-defined]
+        return _bug(error, debug)
+
+
+def _stop(reason: str, debug: bool, details: str = "") -> int:
+    """One line on standard error; with --debug what led there, too."""
+    if debug:
+        print(details or traceback.format_exc(), file=sys.stderr)
     print("error:", " ".join(reason.split()), file=sys.stderr)
-    sys.exit(COULD_NOT_RUN)
+    return COULD_NOT_RUN
+
+
+def _bug(error: Exception, debug: bool) -> int:
+    if debug:
+        traceback.print_exc()
+    what = " ".join(f"{type(error).__name__}: {error}".split())
+    hint = "" if debug else f"; {DEBUG} shows where"
+    print(f"bug: {what} - this is an error of qkformer, not yours: please report it{hint}", file=sys.stderr)
+    return BUG

@@ -6,7 +6,6 @@ Exit status: 0 equal, 1 different, 2 not comparable.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
 
 import typer
 from rich.markup import escape
@@ -17,18 +16,17 @@ from hardware import PackedTrace, ParityReport
 from hardware.errors import TraceError
 from hardware.parity.explanation import Divergence
 
-from .options import Json, check_writable, write_json
+from .record import check_writable, write_json
 from .show import console, progress, say, table
 
 MEMORY_LIMIT = 256  # megabytes of packed values of each trace; the rest goes to disk
 FINGERPRINTS = ("graph", "inputs")
 FIELDS = ("mismatches", "compared", "populations", "first_divergence")  # as in parity.json
 
-Trace = Annotated[Path, typer.Argument(help="A trace: of simulate, demo or verify --save-trace, or an .npz of arrays.")]
 
 
-def compare(first: Trace, second: Trace, json: Json = None) -> None:
-    """Compare two traces value by value; exit status 1 if one differs, 2 if they cannot be compared."""
+def compare_traces(first: Path, second: Path, json: Path | None) -> None:
+    """Compare two traces value by value; exit status 1 if one differs, TraceError if they cannot be compared."""
     check_writable(json)
     traces = [PackedTrace.load(path, MEMORY_LIMIT) for path in (first, second)]
     for path, trace in zip((first, second), traces, strict=True):

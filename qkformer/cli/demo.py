@@ -5,7 +5,7 @@ from __future__ import annotations
 import json as json_format
 from collections import Counter
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import torch
 import typer
@@ -16,55 +16,41 @@ from torch import Tensor
 import hardware
 from export import FixedModel, quantize, reference_trace, to_nir, write_graph
 from hardware.files import write_atomically
+from hardware.target.registry import get_targets
+from hardware.target.target import require
 
 from ..checkpoints.checkpoint import load_checkpoint
+from ..data.inputs import load_calibration, load_inputs
 from ..models.model import SpikingTransformer
-from .options import (
-    Images,
-    Json,
-    accuracy,
-    check_writable,
-    command_line,
-    load_calibration,
-    load_inputs,
-    versions,
-    write_json,
-)
+from .record import check_writable, command_line, versions, write_json
+from .running import describe, run_target
 from .show import certificate_table, console, count_kinds, parity_table, percent, progress, verdict
-from .targets import LAVA_OWN, Sections, lava_processes, run_target
+from .statistics import accuracy
 
 CHECKPOINT = "qkformer-digits"
 DATA = "digits"
+TARGETS = ("interpreter", "lava")
 BATCH = 60
 RASTER_POPULATIONS = 6
 RASTER_IMAGES = 8
 
-Output = Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="Where to write the results.")]
 
-
-def demo(
-    images: Images = 16, output: Output = Path("runs/demo"), sections: Sections = LAVA_OWN, json: Json = None
-) -> None:
-    """Quantize the shipped checkpoint, export it, run real images in Lava, and compare every spike."""
-    check_writable(output / "parity.json", json)
+def run_demo(count: int, folder: Path, sections: int | None, json: Path | None) -> None:
+    """Quantize the shipped checkpoint, export it, run real images on the targets, and compare every spike."""
+    check_writable(folder / "parity.json", json)
+    for target in get_targets(TARGETS).values():
+        require(target)
     model, config = load_checkpoint(CHECKPOINT)
-    pictures, labels = load_inputs(DATA)
+    images, labels = load_inputs(DATA, config)
     fixed = quantize(model, load_calibration(DATA, config))
-    scores = {"float": [], "fixed": []}
-    batches = pictures.split(BATCH)
-    with progress(f"float and fixed model, {len(pictures)} images") as report, torch.no_grad():
-        for done, batch in enumerate(batches, start=1):
-            scores["float"].append(model(batch))
-            scores["fixed"].append(fixed(batch))
-            report(done, len(batches))
-    held_out = {name: accuracy(torch.cat(parts), labels) for name, parts in scores.items()}
-    result, run = prove(model, fixed, pictures[:images], labels[:images], ["interpreter", "lava"], output, sections)
+    held_out = _held_out_accuracy(model, fixed, images, labels)
+    options = {"lava": {} if sections is None else {"sections": sections}}
+    result, run = prove(model, fixed, images[:count], labels[:count], options, folder)
 
-    plan = hardware.schedule(hardware.flatten(run["graph"]))
     kinds = Counter(type(node).__name__ for node in run["graph"].nodes.values())
-    images = min(images, len(pictures))
-    steps = plan.steps(images, config.time_steps)
-    processes = lava_processes(plan, sections)
+    count = min(count, len(images))
+    how = run["how"]["lava"]
+    steps = how["depth"] + count * config.time_steps
     console.print(certificate_table(fixed.certificate))
     console.print(parity_table(result))
     parameters = sum(p.numel() for p in model.parameters())
@@ -74,9 +60,9 @@ def demo(
         f"on {len(labels)} held-out digits",
         "certificate": "every layer" if fixed.certificate.certified else "not every layer",
         "NIR": f"{len(run['graph'].nodes)} nodes: {count_kinds(kinds)}",
-        "Lava": f"{processes} processes, {steps} time steps for {images} images streamed back to back, "
+        "Lava": f"{how['processes']} processes, {steps} time steps for {count} images streamed back to back, "
         f"{run['seconds']['lava']:.1f} s",
-        "files": f"{escape(str(output))}/ (model.nir, *.trace, parity.json, raster.png)",
+        "files": f"{escape(str(folder))}/ (model.nir, *.trace, parity.json, raster.png)",
     }
     summary = Table.grid(padding=(0, 2))
     for name, text in lines.items():
@@ -90,7 +76,7 @@ def demo(
             "held_out_accuracy": held_out,
             "certificate": fixed.certificate.to_list(),
             "nir_nodes": dict(kinds),
-            "lava_processes": processes,
+            "lava_processes": how["processes"],
             "time_steps": steps,
             "seconds": run["seconds"],
         },
@@ -99,51 +85,64 @@ def demo(
         raise typer.Exit(1)
 
 
+@torch.no_grad()
+def _held_out_accuracy(
+    model: SpikingTransformer, fixed: FixedModel, images: Tensor, labels: Tensor | None
+) -> dict[str, float | None]:
+    """Of the float and of the fixed model over all held-out images."""
+    scores: dict[str, list[Tensor]] = {"float": [], "fixed": []}
+    batches = images.split(BATCH)
+    with progress(f"float and fixed model, {len(images)} images") as report:
+        for done, batch in enumerate(batches, start=1):
+            scores["float"].append(model(batch))
+            scores["fixed"].append(fixed(batch))
+            report(done, len(batches))
+    return {name: accuracy(torch.cat(parts), labels) for name, parts in scores.items()}
+
+
 def prove(
     model: SpikingTransformer,
     fixed: FixedModel,
     images: Tensor,
     labels: Tensor | None,
-    targets: list[str],
+    options: dict[str, dict[str, Any]],
     folder: Path,
-    sections: int = LAVA_OWN,
 ) -> tuple[hardware.ParityReport, dict[str, Any]]:
-    """Export, read back, run on every target, compare, and write all of it to a folder.
+    """Export, read back, run on every target, compare, and write all of it to a folder. options: of each target.
 
-    Returns the report, the graph that was read back, and the seconds that each target took.
+    Returns the report; the graph that was read back, how each target runs it and the seconds that it took.
     """
     write_graph(to_nir(fixed), folder / "model.nir")
     graph = hardware.read_graph(folder / "model.nir")
-    reference = reference_trace(fixed, images)
-    traces, seconds = {}, {}
-    for target in targets:
-        traces[target], seconds[target] = run_target(target, graph, fixed.encode(images), sections)
+    reference, inputs = reference_trace(fixed, images), fixed.encode(images)
     with torch.no_grad():
         logits = {"float": model(images), "fixed": fixed(images)}
-    for target, trace in traces.items():
-        logits[target] = torch.from_numpy(fixed.encoding.logits(trace["output"]))
-        trace.save(folder / f"{target}.trace")
-    reference.save(folder / "torch.trace")
+    traces, seconds, how = {}, {}, {}
+    for name, target in get_targets(TARGETS).items():
+        traces[name], seconds[name] = run_target(target, graph, inputs, **options.get(name, {}))
+        how[name] = describe(target, graph, **options.get(name, {}))
+        logits[name] = torch.from_numpy(fixed.encoding.logits(traces[name]["output"]))
+        hardware.SpikeTrace(traces[name]).save(folder / f"{name}.trace")
+    hardware.SpikeTrace(reference).save(folder / "torch.trace")
     result = hardware.combine(
-        {target: hardware.compare(reference, trace) for target, trace in traces.items()},
-        accuracy={} if labels is None else {name: accuracy(scores, labels) for name, scores in logits.items()},
+        {name: hardware.compare(reference, trace) for name, trace in traces.items()},
+        accuracy={} if labels is None else {name: accuracy(scores, labels) or 0.0 for name, scores in logits.items()},
         versions=versions(),
     )
     record = result.to_dict() | {
         "command": command_line(),
         "images": len(images),
-        "sections": sections,
+        "sections": how["lava"]["sections"],
         "seconds": seconds,
     }
     text = json_format.dumps(record, indent=2) + "\n"
     write_atomically(folder / "parity.json", lambda temporary: temporary.write_text(text))
-    last = targets[-1]
+    last = TARGETS[-1]
     few = {name: values[:, :RASTER_IMAGES] for name, values in reference.items()}
     same = {name: values[:, :RASTER_IMAGES] for name, values in traces[last].items()}
-    hardware.draw_raster(
-        few, same, folder / "raster.png", _spread(list(reference)), names=("PyTorch", last.capitalize())
-    )
-    return result, {"graph": graph, "seconds": seconds}
+    names = ("PyTorch", last.capitalize())
+    hardware.draw_raster(few, same, folder / "raster.png", _spread(list(reference)), names=names)
+    return result, {"graph": graph, "seconds": seconds, "how": how}
 
 
 def _spread(populations: list[str]) -> list[str]:

@@ -4,28 +4,18 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
-from typing import Annotated
-
-import typer
 
 from export import Certificate, count_gates, fold_model, quantize, to_nir, write_graph
+from hardware import get_chip
 
 from ..checkpoints.checkpoint import load_checkpoint
-from .options import Checkpoint, Data, Json, check_writable, load_calibration, write_json
+from ..data.inputs import load_calibration
+from .record import check_writable, write_json
 from .show import certificate_table, console, count_kinds, say
 
-Output = Annotated[Path, typer.Option("-o", "--output", metavar="FILE.nir", help="The NIR file to write.")]
 
-
-def export(
-    checkpoint: Checkpoint,
-    output: Output,
-    data: Data = "digits",
-    floats: Annotated[
-        bool, typer.Option("--float", help="The float model's own numbers; nothing is quantized.")
-    ] = False,
-    allow_large: Annotated[bool, typer.Option("--allow-large", help="Also write over 100 million gates.")] = False,
-    json: Json = None,
+def run_export(
+    checkpoint: str, output: Path, data: str, floats: bool, allow_large: bool, chip: str, json: Path | None
 ) -> None:
     """Quantize a checkpoint, print its certificate and write it as a NIR graph."""
     check_writable(output, json)
@@ -34,7 +24,7 @@ def export(
     if floats:
         network = fold_model(model)
     else:
-        network = quantize(model, load_calibration(data, config))
+        network = quantize(model, load_calibration(data, config), chip=get_chip(chip))
         certificate = network.certificate
         console.print(certificate_table(certificate))
     gates = sum(count_gates(network).values())

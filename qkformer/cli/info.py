@@ -4,42 +4,35 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
-from typing import Annotated
 
 import nir
 import torch
-import typer
 from rich import box
 from rich.table import Table
 
 import hardware
 from export import ExportError, quantize, to_nir
-from hardware.graph.flatten import NEURONS
+from hardware.errors import InputError
 
 from ..checkpoints.checkpoint import inspect_checkpoint, load_checkpoint, shipped_checkpoints
+from ..data.inputs import load_inputs
 from ..models.catalogue import config_names
 from ..models.model import SpikingTransformer, create_model
 from ..models.neuron import Population
 from ..models.record import record_spikes
-from .options import DATA_HELP, Images, Json, accuracy, check_writable, load_inputs, write_json
+from .record import check_writable, write_json
 from .show import console, count_kinds, percent, say
+from .statistics import accuracy
 
-Subject = Annotated[str, typer.Argument(metavar="NAME|CKPT", help="A configuration, or a checkpoint file.")]
 
-
-def info(
-    subject: Subject,
-    data: Annotated[str | None, typer.Option(help=f"Print firing rates on images: {DATA_HELP}")] = None,
-    images: Images = 8,
-    json: Json = None,
-) -> None:
+def show_info(subject: str, data: str | None, images: int, json: Path | None) -> None:
     """Configuration, parameters, populations, what lowers to what, and firing rates on --data."""
     check_writable(json)
     metadata: dict = {}
     found: dict[str, str] = {}
     if subject in config_names() and subject not in shipped_checkpoints() and not Path(subject).is_file():
         if data:
-            raise ValueError(f"{subject} is a configuration without trained weights; --data needs a checkpoint")
+            raise InputError(f"{subject} is a configuration without trained weights; --data needs a checkpoint")
         model = create_model(subject).eval()
     else:
         model, _ = load_checkpoint(subject)
@@ -99,7 +92,7 @@ def info(
 
 def firing_rates(model: SpikingTransformer, data: str, count: int) -> tuple[dict[str, float], float | None]:
     """Spikes per neuron and time step of every population of the float model on the first images; its accuracy."""
-    images, labels = load_inputs(data, count)
+    images, labels = load_inputs(data, model.config, count=count)
     with torch.no_grad(), record_spikes(model) as trace:
         logits = model(images)
     return {name: float(spikes.mean()) for name, spikes in trace.items()}, accuracy(logits, labels)
@@ -130,8 +123,8 @@ def describe_lowering(graph: nir.NIRGraph) -> dict[str, list[str]]:
     def kinds_before(name: str) -> list[str]:
         found: list[str] = []
         for source in flat.sources[name]:
-            if not isinstance(flat.nodes[source], (*NEURONS, nir.Input)):
+            if not flat.is_population(source) and flat.sources[source]:
                 found += [*kinds_before(source), kind(source)]
         return found
 
-    return {name: [*kinds_before(name), kind(name)] for name in flat.names_of(*NEURONS, nir.Output)}
+    return {name: [*kinds_before(name), kind(name)] for name in (*flat.populations, *flat.outputs)}

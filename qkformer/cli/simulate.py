@@ -1,60 +1,64 @@
-"""`qkformer simulate`: run a NIR file on images, in the interpreter or in Lava, and keep the trace."""
+"""`qkformer simulate`: run a NIR file on images, on any target, and keep the trace."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, MutableMapping
 from pathlib import Path
-from typing import Annotated
+from typing import Any
 
 import nir
 import numpy as np
 import torch
-import typer
 
 import hardware
-from export import check_targets
+from hardware.graph.fingerprint import array_fingerprint, graph_fingerprint
+from hardware.target.interpreter.floating_point import is_integer
+from hardware.target.registry import get_target
+from hardware.target.target import check_options, require
 
-from .options import Data, Images, Json, accuracy, check_writable, load_inputs, write_json
+from ..data.images import load_images
+from .record import check_writable, command_line, write_json
+from .running import describe, run_target
 from .show import percent, say
-from .targets import Sections, how_lava_runs, run_target
+from .statistics import accuracy
 
 
-def simulate(
-    graph: Annotated[Path, typer.Argument(metavar="MODEL.nir", help="A NIR file.")],
-    output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE.trace", help="The trace to write.")],
-    backend: Annotated[str, typer.Option(help="Where to run it: interpreter or lava.")] = "interpreter",
-    data: Data = "digits",
-    images: Images = 8,
-    sections: Sections = None,
-    stock_models: Annotated[
-        bool, typer.Option("--stock-models", help="Lava's own model of convolutions, too.")
-    ] = False,
-    floating_point: Annotated[
-        bool, typer.Option("--floating-point", help="Lava's floating-point models, for a graph of `export --float`.")
-    ] = False,
-    json: Json = None,
+def run_simulation(
+    file: Path, output: Path, name: str, data: str, count: int, asked: Mapping[str, Any], json: Path | None
 ) -> None:
-    """Run a NIR graph on images and write every population's spikes."""
-    check_targets([backend])
+    """Run a NIR graph on images and write every population's spikes. asked: options of the target, None if not given."""
+    target, options = get_target(name), {option: value for option, value in asked.items() if value is not None}
+    check_options(target, options)
+    require(target)
     check_writable(output, json)
-    network = hardware.read_graph(graph)
-    encoding = hardware.encoding_of(network)
-    pictures, labels = load_inputs(data, images)
-    inputs = encoding.present(pictures) if floating_point else encoding.encode(pictures)
-    if backend == "lava":
-        sections = how_lava_runs(network, sections, stock_models or floating_point)
-    trace, seconds = run_target(backend, network, inputs, sections, stock_models, floating_point)
-    trace.save(output)
+    graph = hardware.read_graph(file)
+    encoding = hardware.encoding_of(graph)
+    integer = is_integer(graph) or not options.get("floating_point")
+    target.check(graph, **options)
+    channels, height, width = encoding.input_shape
+    as_they_are = encoding.events or height != width
+    size = {} if as_they_are else {"channels": channels, "image_size": height}
+    images, labels = load_images(data, "test", count, **size)
+    inputs = encoding.encode(images) if integer else encoding.present(images)
+    trace, seconds = run_target(target, graph, inputs, **options)
+    saved = hardware.SpikeTrace(trace, about=_about(graph, inputs, integer))
+    saved.save(output)
     correct = accuracy(torch.from_numpy(encoding.logits(trace["output"])), labels)
-    spikes = sum(int((values != 0).sum()) for values in trace.values())
+    spikes = sum(int(np.count_nonzero(values)) for values in trace.values())
     say(f"{output}: {len(trace)} populations, {spikes:,} spikes, accuracy {percent(correct)}, {seconds:.1f} s")
-    flips = _report_flips(network, inputs, trace) if floating_point else None
+    how = describe(target, graph, **options)
+    if at_once := how.get("fused"):
+        say(f"run as one operation, their gates not executed: {', '.join(at_once)}")
+    flips = None if integer else _report_flips(graph, inputs, trace)
     write_json(
         json,
         {
             "trace": str(output),
-            "backend": backend,
-            "sections": sections,
-            "images": len(pictures),
+            "target": name,
+            "backend": name,
+            "sections": how.get("sections"),
+            "fused": list(how.get("fused", ())),
+            "images": len(images),
             "populations": len(trace),
             "spikes": spikes,
             "accuracy": correct,
@@ -64,9 +68,17 @@ def simulate(
     )
 
 
-def _report_flips(network: nir.NIRGraph, inputs: np.ndarray, trace: hardware.SpikeTrace) -> dict[str, list[float]]:
-    """Say where the trace differs from the float model's numbers in float64, and how close each flip's margin is."""
-    margins = hardware.flip_margins(network, inputs, trace)
+def _about(graph: nir.NIRGraph, inputs: np.ndarray, integer: bool) -> dict[str, Any]:
+    """What the trace was made of: fingerprints, which exist for integers, and the command."""
+    found: dict[str, Any] = {"command": command_line(), "inputs": array_fingerprint(inputs)}
+    return found | ({"graph": graph_fingerprint(graph)} if integer else {})
+
+
+def _report_flips(
+    graph: nir.NIRGraph, inputs: np.ndarray, trace: MutableMapping[str, np.ndarray]
+) -> dict[str, list[float]]:
+    """Say where the trace differs from the float model's weights in float64, and how close each flip's margin is."""
+    margins = hardware.flip_margins(graph, inputs, trace)
     compared = sum(values.size for name, values in trace.items() if name != "output")
     count = sum(len(margin) for margin in margins.values())
     say(f"{count:,} of {compared:,} spikes differ from the graph in float64")

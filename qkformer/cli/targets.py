@@ -1,64 +1,40 @@
-"""The targets that a graph runs on, with a progress bar and a clock."""
+"""`qkformer targets`: what a graph can run on here, and what is missing for the rest."""
 
 from __future__ import annotations
 
-import time
-from typing import Annotated
+from pathlib import Path
 
-import nir
-import numpy as np
-import typer
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
 
-import hardware
-
-from .show import progress
-
-LAVA_OWN = 0
-Sections = Annotated[
-    int | None,
-    typer.Option(
-        help="0: Lava's own processes, one for each population and synapse. N: the same network stepped by N "
-        "processes of this package inside Lava, which is faster and not independent evidence. Unless given: 0 for a "
-        "small network (200 processes, 200,000 values a step), else one for each core.",
-        show_default=False,
-    ),
-]
+from hardware import targets
+from hardware.target.target import Target
 
 
-def run_target(
-    target: str,
-    graph: nir.NIRGraph,
-    inputs: np.ndarray,
-    sections: int | None = None,
-    stock_models: bool = False,
-    floating_point: bool = False,
-) -> tuple[hardware.SpikeTrace, float]:
-    """The trace of "interpreter" or "lava" and the seconds it took. inputs: [T, B, ...]."""
-    start = time.perf_counter()
-    with progress(f"{target}, {inputs.shape[1]} images") as report:
-        if target == "lava":
-            trace = hardware.lava.simulate(
-                graph,
-                inputs,
-                bit_accurate=not floating_point,
-                sections=sections,
-                stock_models=stock_models,
-                progress=report,
-            )
-        elif floating_point:
-            trace = hardware.interpret_float(graph, inputs)
-        else:
-            trace = hardware.interpret(graph, inputs, progress=report)
-    return trace, time.perf_counter() - start
+def show_targets(json: Path | None) -> None:
+    """Print the table of targets: name, whether it is available, options, and what it is."""
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    for column in ("target", "available", "options", "what it is"):
+        table.add_column(column, overflow="fold")
+    rows = [_row(name, target) for name, target in targets().items()]
+    for row in rows:
+        reason = f"[red]no[/]: {escape(row['reason'])}" if row["reason"] else "[green]yes[/]"
+        table.add_row(escape(row["name"]), reason, ", ".join(row["options"]), escape(row["description"]))
+    Console().print(table)
+    if json:
+        from .record import check_writable, write_json
+
+        check_writable(json)
+        write_json(json, {"targets": rows})
 
 
-def how_lava_runs(graph: nir.NIRGraph, sections: int | None, own_only: bool) -> int:
-    """The number of sections that `hardware.lava.simulate` will use; 0 for Lava's own processes."""
-    if sections is not None or own_only:
-        return sections or LAVA_OWN
-    return hardware.lava.default_sections(hardware.schedule(hardware.flatten(graph, fused=True)))
-
-
-def lava_processes(plan: hardware.Schedule, sections: int) -> int:
-    """How many Lava processes hold the network."""
-    return sections or hardware.lava.process_count(plan)
+def _row(name: str, target: Target) -> dict[str, str | None | list[str]]:
+    return {
+        "name": name,
+        "available": target.available() is None,
+        "reason": target.available(),
+        "options": list(getattr(target, "options", {})),
+        "description": getattr(target, "description", ""),
+    }

@@ -2,104 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-import typer
 from torch import Tensor
 
 from export import QuantizationAware
 
+from ..data.inputs import load_calibration
 from ..models.catalogue import get_config
 from ..models.model import SpikingTransformer
 from ..training.catalogue import recipe_for
-from ..training.loop import STATE_SUFFIX, is_main_process
-from ..training.loop import train as run_training
-from .options import Json, check_writable, command_line, load_calibration, write_json
+from ..training.loop import STATE_SUFFIX, train
+from ..training.processes import is_main_process
+from .record import check_writable, command_line, write_json
 from .show import percent, say
 
-Output = Annotated[
-    Path | None,
-    typer.Option("-o", "--output", help="The checkpoint to write. [default: runs/CONFIG/model.safetensors]"),
-]
-Data = Annotated[
-    str,
-    typer.Option(help="digits, a folder (parquet files, or train/CLASS/*.png), or a Hub name such as uoft-cs/cifar10."),
-]
 
-
-def _number(kind: type, text: str) -> Any:
-    return Annotated[kind | None, typer.Option(help=f"{text} [default: the recipe's]", show_default=False)]
-
-
-def train(
-    config: Annotated[str, typer.Argument(metavar="CONFIG", help="The name of a configuration.")],
-    data: Data = "digits",
-    output: Output = None,
-    epochs: _number(int, "Passes over the training images.") = None,
-    batch_size: _number(int, "Images per step, over all processes.") = None,
-    learning_rate: _number(float, "The highest learning rate.") = None,
-    accumulation: _number(int, "Micro-batches per step.") = None,
-    precision: _number(str, "fp32 or bf16.") = None,
-    seed: _number(int, "Of weights, order and augmentation.") = None,
-    threads: _number(int, "Of a CPU.") = None,
-    time_steps: Annotated[
-        int | None, typer.Option(help="T while training. [default: the configuration's]", show_default=False)
-    ] = None,
-    channels_last: Annotated[
-        bool, typer.Option("--channels-last", help="Memory format of images and weights.")
-    ] = False,
-    compiled: Annotated[bool, typer.Option("--compile", help="Run torch.compile over the model.")] = False,
-    backend: Annotated[str, typer.Option(help="What neurons run on: auto, torch or triton.")] = "auto",
-    initial: Annotated[
-        str | None, typer.Option("--from", metavar="CKPT", help="A checkpoint whose weights are the first.")
-    ] = None,
-    qat: Annotated[
-        bool, typer.Option("--qat", help="Train with the integers of the fixed model in the forward pass.")
-    ] = False,
-    streaming: Annotated[bool, typer.Option("--streaming", help="Never read all of the data at once.")] = False,
-    label: Annotated[str | None, typer.Option(help="The column of labels, if there are several.")] = None,
-    workers: Annotated[int, typer.Option(help="Processes that decode images not kept in memory.")] = 0,
-    tensorboard: Annotated[Path | None, typer.Option(metavar="FOLDER", help="Write TensorBoard's files.")] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted run at the same output.")] = False,
-    json: Json = None,
+def run_training(
+    name: str,
+    data: str,
+    output: Path | None,
+    numbers: Mapping[str, Any],
+    time_steps: int | None,
+    qat: bool,
+    how: Mapping[str, Any],
+    json: Path | None,
 ) -> None:
-    """Train a model. Ctrl-C saves, and --resume goes on to the weights of an uninterrupted run, also after a kill."""
-    output = output or Path("runs") / config / "model.safetensors"
+    """Train a model. numbers: those of the recipe that were given, else None; how: what `train` takes as it is."""
+    output = output or Path("runs") / name / "model.safetensors"
+    config = get_config(name)
     check_writable(output, json)
-    described = get_config(config)
-    given = {
-        "epochs": epochs,
-        "batch_size": batch_size,
-        "learning_rate": learning_rate,
-        "accumulation": accumulation,
-        "precision": precision,
-        "seed": seed,
-        "threads": threads,
-        "channels_last": channels_last or None,
-        "compile": compiled or None,
-    }
     if time_steps is not None:
-        described = described.replace(time_steps=time_steps)
-    recipe = replace(recipe_for(described), **{name: value for name, value in given.items() if value is not None})
+        config = config.replace(time_steps=time_steps)
+    recipe = replace(recipe_for(config), **{key: value for key, value in numbers.items() if value is not None})
+    wrap = _quantization_aware(load_calibration(data, config, label=how["label"])) if qat else None
     try:
-        last = run_training(
-            described,
-            output=output,
-            data=data,
-            recipe=recipe,
-            resume=resume,
-            initial=initial,
-            wrap=_quantization_aware(load_calibration(data, described)) if qat else None,
-            backend=backend,
-            streaming=streaming,
-            label=label,
-            workers=workers,
-            tensorboard=tensorboard,
-            command=command_line(),
-        )
+        last = train(config, output=output, data=data, recipe=recipe, wrap=wrap, command=command_line(), **how)
     except KeyboardInterrupt:
         if is_main_process() and Path(f"{output}{STATE_SUFFIX}").is_file():
             say(f"{output}{STATE_SUFFIX}: the last state; the same command with --resume goes on")

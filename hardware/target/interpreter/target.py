@@ -35,6 +35,12 @@ class InterpreterTarget(Target):
         check_options(self, options)
         flatten(graph, **{"fused": True, **options})
 
+    def describe(self, graph: nir.NIRGraph, **options: Any) -> dict[str, Any]:
+        """Which nested graphs run as one operation."""
+        from ...graph.flatten import flatten
+
+        return {"fused": list(flatten(graph, **{"fused": True, **options}).operations)}
+
     def run(
         self,
         graph: nir.NIRGraph,

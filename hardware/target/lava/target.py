@@ -39,17 +39,20 @@ class LavaTarget(Target):
 
     def check(self, graph: nir.NIRGraph, **options: Any) -> None:
         """Raise GraphError or RangeError for a graph that Lava cannot hold."""
-        from .simulate import checked, sections_for
-
         check_options(self, options)
+        self.describe(graph, **options)
+
+    def describe(self, graph: nir.NIRGraph, **options: Any) -> dict[str, Any]:
+        """sections, 0 for Lava's own processes; processes, of the operating system; depth in steps; fused."""
+        from .simulate import checked, process_count, sections_for
+
         floating_point = bool(options.get("floating_point"))
-        _, plan = checked(
-            graph,
-            bit_accurate=not floating_point,
-            fused=options.get("fused", True),
-            chip=options.get("chip", LOIHI_2),
-        )
-        sections_for(plan, options.get("sections"), lavas_own=floating_point or bool(options.get("stock_models")))
+        lavas_own = floating_point or bool(options.get("stock_models"))
+        fused, chip = options.get("fused", True), options.get("chip", LOIHI_2)
+        flat, plan = checked(graph, bit_accurate=not floating_point, fused=fused, chip=chip)
+        sections = sections_for(plan, options.get("sections"), lavas_own=lavas_own)
+        processes = sections or process_count(plan)
+        return {"sections": sections, "processes": processes, "depth": plan.depth, "fused": list(flat.operations)}
 
     def run(
         self,

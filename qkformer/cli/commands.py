@@ -1,0 +1,225 @@
+"""What can be typed: the commands and their options. What each does is in the file of its name.
+
+Each imports that file when it runs, so that help and usage errors come at once.
+"""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from .options import (
+    DATA_HELP,
+    Checkpoint,
+    ChipName,
+    Data,
+    FailFast,
+    FloatingPoint,
+    Gates,
+    Images,
+    Json,
+    LoadTrace,
+    MemoryLimit,
+    Report,
+    SaveTrace,
+    Sections,
+    StockModels,
+)
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+Trace = Annotated[Path, typer.Argument(help="A trace: of simulate, demo or verify --save-trace, or an .npz of arrays.")]
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        print(f"qkformer {version('qkformer')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    show_version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show where an error comes from; anywhere in a command.")] = False,
+) -> None:
+    """Spiking transformers from PyTorch to neuromorphic hardware, spike for spike."""
+
+
+@app.command()
+def demo(
+    images: Images = 16,
+    output: Annotated[
+        Path, typer.Option("-o", "--output", metavar="DIR", help="Where to write the results.")
+    ] = Path("runs/demo"),
+    sections: Sections = None,
+    json: Json = None,
+) -> None:
+    """Quantize the shipped checkpoint, export it, run real images in Lava, and compare every spike."""
+    from .demo import run_demo
+
+    run_demo(images, output, sections, json)
+
+
+@app.command()
+def info(
+    subject: Annotated[str, typer.Argument(metavar="NAME|CKPT", help="A configuration, or a checkpoint file.")],
+    data: Annotated[str | None, typer.Option(help=f"Print firing rates on images: {DATA_HELP}")] = None,
+    images: Images = 8,
+    json: Json = None,
+) -> None:
+    """Configuration, parameters, populations, what lowers to what, and firing rates on --data."""
+    from .info import show_info
+
+    show_info(subject, data, images, json)
+
+
+def _number(kind: type, text: str) -> Any:
+    return Annotated[kind | None, typer.Option(help=f"{text} [default: the recipe's]", show_default=False)]
+
+
+@app.command()
+def train(
+    config: Annotated[str, typer.Argument(metavar="CONFIG", help="The name of a configuration.")],
+    data: Annotated[
+        str,
+        typer.Option(
+            metavar="DATA",
+            help="digits; a folder (parquet files, or train/CLASS/*.png); hub:OWNER/NAME; or an .npz file with "
+            "train_images, train_labels, test_images, test_labels.",
+        ),
+    ] = "digits",
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", help="The checkpoint to write. [default: runs/CONFIG/model.safetensors]"),
+    ] = None,
+    epochs: _number(int, "Passes over the training images.") = None,
+    batch_size: _number(int, "Images per step, over all processes.") = None,
+    learning_rate: _number(float, "The highest learning rate.") = None,
+    accumulation: _number(int, "Micro-batches per step.") = None,
+    precision: _number(str, "fp32 or bf16.") = None,
+    seed: _number(int, "Of weights, order and augmentation.") = None,
+    threads: _number(int, "Of a CPU.") = None,
+    time_steps: Annotated[
+        int | None, typer.Option(help="T while training. [default: the configuration's]", show_default=False)
+    ] = None,
+    channels_last: Annotated[
+        bool, typer.Option("--channels-last", help="Memory format of images and weights.")
+    ] = False,
+    compiled: Annotated[bool, typer.Option("--compile", help="Run torch.compile over the model.")] = False,
+    backend: Annotated[str, typer.Option(help="What neurons run on: auto, torch or triton.")] = "auto",
+    initial: Annotated[
+        str | None, typer.Option("--from", metavar="CKPT", help="A checkpoint whose weights are the first.")
+    ] = None,
+    qat: Annotated[
+        bool, typer.Option("--qat", help="Train with the integers of the fixed model in the forward pass.")
+    ] = False,
+    streaming: Annotated[bool, typer.Option("--streaming", help="Never read all of the data at once.")] = False,
+    label: Annotated[str | None, typer.Option(help="The column of labels, if there are several.")] = None,
+    workers: Annotated[int, typer.Option(help="Processes that decode images not kept in memory.")] = 0,
+    tensorboard: Annotated[Path | None, typer.Option(metavar="FOLDER", help="Write TensorBoard's files.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted run at the same output.")] = False,
+    json: Json = None,
+) -> None:
+    """Train a model. Ctrl-C saves, and --resume goes on to the weights of an uninterrupted run, also after a kill."""
+    from .train import run_training
+
+    numbers = {
+        "epochs": epochs,
+        "batch_size": batch_size,
+        "learning_rate": learning_rate,
+        "accumulation": accumulation,
+        "precision": precision,
+        "seed": seed,
+        "threads": threads,
+        "channels_last": channels_last or None,
+        "compile": compiled or None,
+    }
+    how = {"resume": resume, "initial": initial, "backend": backend, "streaming": streaming, "label": label}
+    how |= {"workers": workers, "tensorboard": tensorboard}
+    run_training(config, data, output, numbers, time_steps, qat, how, json)
+
+
+@app.command()
+def export(
+    checkpoint: Checkpoint,
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE.nir", help="The NIR file to write.")],
+    data: Data = "digits",
+    floats: Annotated[
+        bool, typer.Option("--float", help="The float model's own weights; nothing is quantized.")
+    ] = False,
+    allow_large: Annotated[bool, typer.Option("--allow-large", help="Also write over 100 million gates.")] = False,
+    chip: ChipName = "loihi2",
+    json: Json = None,
+) -> None:
+    """Quantize a checkpoint, print its certificate and write it as a NIR graph."""
+    from .export import run_export
+
+    run_export(checkpoint, output, data, floats, allow_large, chip, json)
+
+
+@app.command()
+def simulate(
+    graph: Annotated[Path, typer.Argument(metavar="MODEL.nir", help="A NIR file.")],
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="TRACE", help="The trace to write.")],
+    target: Annotated[
+        str, typer.Option("--target", "--backend", metavar="TARGET", help="Where to run it; see `qkformer targets`.")
+    ] = "interpreter",
+    data: Data = "digits",
+    images: Images = 8,
+    sections: Sections = None,
+    stock_models: StockModels = False,
+    floating_point: FloatingPoint = False,
+    gates: Gates = None,
+    json: Json = None,
+) -> None:
+    """Run a NIR graph on images and write every population's spikes."""
+    from .simulate import run_simulation
+
+    asked = {"sections": sections, "stock_models": stock_models or None, "floating_point": floating_point or None}
+    asked["fused"] = None if gates is None else not gates
+    run_simulation(graph, output, target, data, images, asked, json)
+
+
+@app.command()
+def verify(
+    checkpoint: Checkpoint,
+    against: Annotated[
+        str, typer.Option(metavar="TARGETS", help="What to compare, separated by commas: torch, and `qkformer targets`.")
+    ] = "torch,interpreter,lava",
+    data: Data = "digits",
+    images: Images = 8,
+    report: Report = Path("runs/verify"),
+    sections: Sections = None,
+    gates: Gates = None,
+    fail_fast: FailFast = False,
+    save_trace: SaveTrace = None,
+    load_trace: LoadTrace = None,
+    memory_limit: MemoryLimit = None,
+    chip: ChipName = "loihi2",
+    json: Json = None,
+) -> None:
+    """Compare every spike, from the float model to Lava; exit status 1 if one differs that must not."""
+    from .verify import run_verification
+
+    how = {"gates": gates, "fail_fast": fail_fast, "memory_limit": memory_limit}
+    run_verification(checkpoint, against, data, images, report, sections, how, (save_trace, load_trace), chip, json)
+
+
+@app.command()
+def compare(first: Trace, second: Trace, json: Json = None) -> None:
+    """Compare two traces value by value; exit status 1 if one differs, 2 if they cannot be compared."""
+    from .compare import compare_traces
+
+    compare_traces(first, second, json)
+
+
+@app.command()
+def targets(json: Json = None) -> None:
+    """List what a graph can run on here, and the command that installs what is missing."""
+    from .targets import show_targets
+
+    show_targets(json)

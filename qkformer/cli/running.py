@@ -1,0 +1,30 @@
+"""A target run with a progress bar and a clock."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import MutableMapping
+from typing import Any
+
+import nir
+import numpy as np
+
+from hardware.target.target import Target
+
+from .show import progress
+
+
+def run_target(
+    target: Target, graph: nir.NIRGraph, inputs: np.ndarray, **options: Any
+) -> tuple[MutableMapping[str, np.ndarray], float]:
+    """The trace of a graph on a target, and the seconds it took. inputs: [T, B, ...]."""
+    start = time.perf_counter()
+    with progress(f"{target.name}, {inputs.shape[1]} images") as report:
+        trace = target.run(graph, inputs, progress=report, **options)
+    return trace, time.perf_counter() - start
+
+
+def describe(target: Target, graph: nir.NIRGraph, **options: Any) -> dict[str, Any]:
+    """How a target runs a graph, in plain values; nothing if it does not say."""
+    described: dict[str, Any] = target.describe(graph, **options) if hasattr(target, "describe") else {}
+    return described
