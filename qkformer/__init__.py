@@ -9,10 +9,10 @@ from .models.model import QKFormer, Spikformer, SpikingTransformer, create_model
 from .models.neuron import IF, LIF, PLIF, Neuron, Population
 from .models.record import record_spikes
 from .training.catalogue import recipe_for
+from .training.epoch import Epoch
 from .training.evaluate import evaluate
 from .training.loop import train
 from .training.recipe import Recipe
-from .training.run import Epoch
 
 __all__ = [
     "IF",

@@ -15,8 +15,9 @@ from export import QuantizationAware
 from ..models.catalogue import get_config
 from ..models.model import SpikingTransformer
 from ..training.catalogue import recipe_for
-from ..training.loop import STATE_SUFFIX, is_main_process
+from ..training.loop import STATE_SUFFIX
 from ..training.loop import train as run_training
+from ..training.processes import is_main_process
 from .options import Json, check_writable, command_line, load_calibration, write_json
 from .show import percent, say
 

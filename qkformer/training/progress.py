@@ -10,7 +10,8 @@ from typing import Any
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from ..models.config import Config
-from .run import Epoch, Run
+from .epoch import Epoch
+from .run import TrainingRun
 
 REFRESH = 0.5  # seconds between looks at the loss: on a GPU each waits for the work under way
 
@@ -18,7 +19,7 @@ REFRESH = 0.5  # seconds between looks at the loss: on a GPU each waits for the 
 class TrainingProgress:
     """A bar over all steps of a run, with the epoch, images per second, loss, accuracy and firing rate."""
 
-    def __init__(self, bar: Progress, run: Run, name: str):
+    def __init__(self, bar: Progress, run: TrainingRun, name: str) -> None:
         self.bar, self.run = bar, run
         total = run.steps_per_epoch * run.recipe.epochs
         done = run.steps_per_epoch * run.epoch + run.step
@@ -54,7 +55,9 @@ class TrainingProgress:
 
 
 @contextmanager
-def training_progress(config: Config, run: Run, facts: dict[str, Any], shown: bool) -> Iterator[TrainingProgress]:
+def training_progress(
+    config: Config, run: TrainingRun, facts: dict[str, Any], shown: bool
+) -> Iterator[TrainingProgress]:
     """Show a run while the context is open: first what it runs on, then a bar, and a line for each epoch."""
     columns = (
         TextColumn("{task.description}"),

@@ -107,7 +107,7 @@ def test_ctrl_c_after_an_epoch_resumes_to_the_same_weights(whole, run, tmp_path)
 SCRIPT = """
 import sys
 from qkformer import Recipe, train
-from qkformer.augment import Augmentation
+from qkformer.training.augment import Augmentation
 recipe = Recipe(epochs=2, batch_size=16, threads=1,
                 augmentation=Augmentation(affine=1.0, flip=0.2, mixup=0.3, erasing=0.2))
 train("qkformer-digits", output=sys.argv[2], data=sys.argv[1], recipe=recipe, save_every=float(sys.argv[3]),
