@@ -2,7 +2,8 @@
 
 from .checkpoints.checkpoint import CheckpointInfo, inspect_checkpoint, load_checkpoint, read_metadata, save_checkpoint
 from .checkpoints.state_dict import CheckpointError
-from .data.digits import load_data, load_digits
+from .data.images import load_data
+from .data.sources.digits import load_digits
 from .models.catalogue import config_names, get_config
 from .models.config import Config, ConfigError
 from .models.model import QKFormer, Spikformer, SpikingTransformer, create_model

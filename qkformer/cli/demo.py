@@ -18,6 +18,7 @@ from export import FixedModel, quantize, reference_trace, to_nir, write_graph
 from hardware.files import write_atomically
 
 from ..checkpoints.checkpoint import load_checkpoint
+from ..data.inputs import load_calibration, load_inputs
 from ..models.model import SpikingTransformer
 from .options import (
     Images,
@@ -25,8 +26,6 @@ from .options import (
     accuracy,
     check_writable,
     command_line,
-    load_calibration,
-    load_inputs,
     versions,
     write_json,
 )
@@ -48,21 +47,21 @@ def demo(
     """Quantize the shipped checkpoint, export it, run real images in Lava, and compare every spike."""
     check_writable(output / "parity.json", json)
     model, config = load_checkpoint(CHECKPOINT)
-    pictures, labels = load_inputs(DATA)
+    inputs, labels = load_inputs(DATA, config)
     fixed = quantize(model, load_calibration(DATA, config))
     scores = {"float": [], "fixed": []}
-    batches = pictures.split(BATCH)
-    with progress(f"float and fixed model, {len(pictures)} images") as report, torch.no_grad():
+    batches = inputs.split(BATCH)
+    with progress(f"float and fixed model, {len(inputs)} images") as report, torch.no_grad():
         for done, batch in enumerate(batches, start=1):
             scores["float"].append(model(batch))
             scores["fixed"].append(fixed(batch))
             report(done, len(batches))
     held_out = {name: accuracy(torch.cat(parts), labels) for name, parts in scores.items()}
-    result, run = prove(model, fixed, pictures[:images], labels[:images], ["interpreter", "lava"], output, sections)
+    result, run = prove(model, fixed, inputs[:images], labels[:images], ["interpreter", "lava"], output, sections)
 
     plan = hardware.schedule(hardware.flatten(run["graph"]))
     kinds = Counter(type(node).__name__ for node in run["graph"].nodes.values())
-    images = min(images, len(pictures))
+    images = min(images, len(inputs))
     steps = plan.steps(images, config.time_steps)
     processes = lava_processes(plan, sections)
     console.print(certificate_table(fixed.certificate))

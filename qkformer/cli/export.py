@@ -11,7 +11,8 @@ import typer
 from export import Certificate, count_gates, fold_model, quantize, to_nir, write_graph
 
 from ..checkpoints.checkpoint import load_checkpoint
-from .options import Checkpoint, Data, Json, check_writable, load_calibration, write_json
+from ..data.inputs import load_calibration
+from .options import Checkpoint, Data, Json, check_writable, write_json
 from .show import certificate_table, console, count_kinds, say
 
 Output = Annotated[Path, typer.Option("-o", "--output", metavar="FILE.nir", help="The NIR file to write.")]

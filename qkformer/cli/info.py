@@ -17,11 +17,12 @@ from export import ExportError, quantize, to_nir
 from hardware.graph.flatten import NEURONS
 
 from ..checkpoints.checkpoint import inspect_checkpoint, load_checkpoint, shipped_checkpoints
+from ..data.inputs import load_inputs
 from ..models.catalogue import config_names
 from ..models.model import SpikingTransformer, create_model
 from ..models.neuron import Population
 from ..models.record import record_spikes
-from .options import DATA_HELP, Images, Json, accuracy, check_writable, load_inputs, write_json
+from .options import DATA_HELP, Images, Json, accuracy, check_writable, write_json
 from .show import console, count_kinds, percent, say
 
 Subject = Annotated[str, typer.Argument(metavar="NAME|CKPT", help="A configuration, or a checkpoint file.")]
@@ -99,7 +100,7 @@ def info(
 
 def firing_rates(model: SpikingTransformer, data: str, count: int) -> tuple[dict[str, float], float | None]:
     """Spikes per neuron and time step of every population of the float model on the first images; its accuracy."""
-    images, labels = load_inputs(data, count)
+    images, labels = load_inputs(data, model.config, count=count)
     with torch.no_grad(), record_spikes(model) as trace:
         logits = model(images)
     return {name: float(spikes.mean()) for name, spikes in trace.items()}, accuracy(logits, labels)

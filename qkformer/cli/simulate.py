@@ -13,7 +13,8 @@ import typer
 import hardware
 from export import check_targets
 
-from .options import Data, Images, Json, accuracy, check_writable, load_inputs, write_json
+from ..data.images import load_images
+from .options import Data, Images, Json, accuracy, check_writable, write_json
 from .show import percent, say
 from .targets import Sections, how_lava_runs, run_target
 
@@ -38,8 +39,11 @@ def simulate(
     check_writable(output, json)
     network = hardware.read_graph(graph)
     encoding = hardware.encoding_of(network)
-    pictures, labels = load_inputs(data, images)
-    inputs = encoding.present(pictures) if floating_point else encoding.encode(pictures)
+    channels, height, width = encoding.input_shape
+    as_it_is = encoding.events or height != width
+    size = {"channels": None, "image_size": None} if as_it_is else {"channels": channels, "image_size": height}
+    shown, labels = load_images(data, "test", images, **size)
+    inputs = encoding.present(shown) if floating_point else encoding.encode(shown)
     if backend == "lava":
         sections = how_lava_runs(network, sections, stock_models or floating_point)
     trace, seconds = run_target(backend, network, inputs, sections, stock_models, floating_point)
@@ -54,7 +58,7 @@ def simulate(
             "trace": str(output),
             "backend": backend,
             "sections": sections,
-            "images": len(pictures),
+            "images": len(shown),
             "populations": len(trace),
             "spikes": spikes,
             "accuracy": correct,

@@ -12,13 +12,14 @@ from torch import Tensor
 
 from export import QuantizationAware
 
+from ..data.inputs import load_calibration
 from ..models.catalogue import get_config
 from ..models.model import SpikingTransformer
 from ..training.catalogue import recipe_for
 from ..training.loop import STATE_SUFFIX
 from ..training.loop import train as run_training
 from ..training.processes import is_main_process
-from .options import Json, check_writable, command_line, load_calibration, write_json
+from .options import Json, check_writable, command_line, write_json
 from .show import percent, say
 
 Output = Annotated[
@@ -27,7 +28,10 @@ Output = Annotated[
 ]
 Data = Annotated[
     str,
-    typer.Option(help="digits, a folder (parquet files, or train/CLASS/*.png), or a Hub name such as uoft-cs/cifar10."),
+    typer.Option(
+        help="digits, a folder (parquet files, or train/CLASS/*.png), hub:OWNER/NAME such as hub:uoft-cs/cifar10, or "
+        "an .npz file with 'train_images', 'train_labels', 'test_images' and 'test_labels'."
+    ),
 ]
 
 
@@ -93,7 +97,7 @@ def train(
             recipe=recipe,
             resume=resume,
             initial=initial,
-            wrap=_quantization_aware(load_calibration(data, described)) if qat else None,
+            wrap=_quantization_aware(load_calibration(data, described, label=label)) if qat else None,
             backend=backend,
             streaming=streaming,
             label=label,

@@ -1,74 +1,74 @@
-"""Pictures with labels, from a folder or the Hub: the only place that imports Hugging Face `datasets`."""
+"""Labelled images row by row: the only place that imports Hugging Face `datasets`."""
 
 from __future__ import annotations
 
 import hashlib
-import re
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from PIL.Image import Image
 
-from hardware.errors import UserError
+from hardware.errors import NotAvailableError
 
-INSTALL = 'data sets of pictures are read by datasets: pip install "qkformer[train]"'
-HUB_NAME = r"\w[\w.-]*/[\w.-]+(:[^/]+)?"  # OWNER/NAME:CONFIGURATION; nothing else is asked for over the network
+from .errors import DataError
+
+INSTALL = 'data sets of images are read by datasets: pip install "qkformer[train]"'
 TEST_SPLITS = ("test", "validation", "valid", "val")  # the first that is there, with labels
 SECRET = (None, -1)  # labels that are not given away, as those of ImageNet's test split
 SAMPLED_FILES = 1000  # of which the content is sampled for the fingerprint
 SAMPLES, SAMPLE = 64, 2**12  # parts of a file, bytes of each
-PICTURES = {".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"}
+SUFFIXES = {".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"}
 
 
-class DataError(UserError, ValueError):
-    """A data set that is not there, or that cannot be trained on."""
-
-
-class ImageSource:
+class LabelledRows:
     """The train and test split of a data set, row by row and not yet decoded.
 
     Local files are read where they are. What comes from the Hub is first copied into the cache of `datasets`, unless
     it is streamed.
 
     Args:
-        source: a local folder (train.parquet and test.parquet, shards of those, or train/CLASS/*.png), or the name
-            of a data set of the Hub, with `:config` behind it if it has several.
+        place: a local folder, or the name of a data set of the Hub.
+        name: what the data set is called, without the path to it.
+        config: which configuration of a data set of the Hub that has several.
         label: the column of labels, needed if there are several.
         streaming: make no copy of what comes from the Hub.
 
     Raises:
-        ImportError: `datasets` is not installed.
-        DataError: no such data set, no train or test split, no or several columns of pictures or labels.
+        NotAvailableError: `datasets` is not installed.
+        DataError: nothing there that can be read, no train or test split, no or several columns of images or labels.
     """
 
-    def __init__(self, source: str, label: str | None = None, streaming: bool = False):
+    def __init__(
+        self,
+        place: str | Path,
+        name: str,
+        config: str | None = None,
+        label: str | None = None,
+        streaming: bool = False,
+    ) -> None:
         datasets = _datasets()
         self._decoder, self._undecoded = datasets.Image(), datasets.Image(decode=False)
-        self.is_local = Path(source).expanduser().is_dir()
-        self.folder = Path(source).expanduser().resolve()
-        self.name = self.folder.name if self.is_local else source
-        if not self.is_local and not re.fullmatch(HUB_NAME, source):
-            raise DataError(f"data {source!r} is neither digits nor a folder nor a name of the Hub, OWNER/NAME")
-        name, _, config = (str(self.folder), "", "") if self.is_local else source.partition(":")
-        self._streams = streaming or self.is_local
+        self.folder = place if isinstance(place, Path) else None
+        self.name = name
+        self._streams = streaming or self.folder is not None
         try:
-            self._builder = datasets.load_dataset_builder(name, config or None)
+            self._builder = datasets.load_dataset_builder(str(place), config)
             if self._streams:
-                self._rows = self._builder.as_streaming_dataset()
+                self._splits = self._builder.as_streaming_dataset()
             else:
                 self._builder.download_and_prepare()
-                self._rows = self._builder.as_dataset()
+                self._splits = self._builder.as_dataset()
         except (OSError, ValueError, datasets.exceptions.DatasetsError) as error:
-            where = "cannot be read" if self.is_local else "is not a folder, and the Hub does not give it"
-            raise DataError(f"data {source!r} {where}: {error}") from error
-        if "train" not in self._rows:
-            raise DataError(f"data {self.name!r} has no split train; it has {', '.join(map(str, self._rows))}")
-        features = self._rows["train"].features or {}
-        self.image = self._column(features, datasets.Image, "pictures (Image)", None)
+            trouble = "cannot be read" if self.folder else "is not given by the Hub"
+            raise DataError(f"data {name!r} {trouble}: {' '.join(str(error).split())}") from error
+        if "train" not in self._splits:
+            raise DataError(f"data {self.name!r} has no split train; it has {', '.join(map(str, self._splits))}")
+        features = self._splits["train"].features or {}
+        self.image = self._column(features, datasets.Image, "images (Image)", None)
         self.label = self._column(features, datasets.ClassLabel, "labels (ClassLabel)", label)
         self.class_names: tuple[str, ...] = tuple(features[self.label].names)
-        self._splits = {"train": "train", "test": self._test_split()}
+        self._names = {"train": "train", "test": self._test_split()}
 
     def _column(self, features: dict[str, Any], kind: type, meaning: str, chosen: str | None) -> str:
         found = [name for name, feature in features.items() if isinstance(feature, kind)]
@@ -81,23 +81,23 @@ class ImageSource:
 
     def _test_split(self) -> str:
         for split in TEST_SPLITS:
-            if split in self._rows and self.label in (self._rows[split].features or {}):
-                first = next(iter(self._rows[split].select_columns([self.label])), None)
+            if split in self._splits and self.label in (self._splits[split].features or {}):
+                first = next(iter(self._splits[split].select_columns([self.label])), None)
                 if first is not None and first[self.label] not in SECRET:
                     return split
-        tried, found = ", ".join(TEST_SPLITS), ", ".join(map(str, self._rows))
+        tried, found = ", ".join(TEST_SPLITS), ", ".join(map(str, self._splits))
         raise DataError(f"data {self.name!r} has no split to test on: none of {tried} with labels, only {found}")
 
-    def rows(self, split: str) -> Any:
+    def of(self, split: str) -> Any:
         """The rows of `train` or `test`, in the order of the files."""
-        return self._narrow(self._rows[self._splits[split]])
+        return self._narrow(self._splits[self._names[split]])
 
     def table(self, split: str) -> Any:
         """The same by index: local files are copied into the cache of `datasets` as well."""
         if not self._streams:
-            return self.rows(split)
+            return self.of(split)
         self._builder.download_and_prepare()
-        return self._narrow(self._builder.as_dataset(self._splits[split]))
+        return self._narrow(self._builder.as_dataset(self._names[split]))
 
     def _narrow(self, rows: Any) -> Any:
         return rows.select_columns([self.image, self.label]).cast_column(self.image, self._undecoded)
@@ -105,19 +105,19 @@ class ImageSource:
     def size(self, split: str) -> int | None:
         """The number of rows, or None if it takes reading them to know."""
         if not self._streams:
-            return len(self._rows[self._splits[split]])
+            return len(self._splits[self._names[split]])
         files = self._files(split)
-        if self.is_local and all(file.endswith(".parquet") for file in files):
+        if self.folder and all(file.endswith(".parquet") for file in files):
             import pyarrow.parquet  # comes with datasets
 
             return sum(pyarrow.parquet.read_metadata(file).num_rows for file in files)
-        if self.is_local and all(Path(file).suffix.lower() in PICTURES for file in files):
+        if self.folder and all(Path(file).suffix.lower() in SUFFIXES for file in files):
             return len(files)
-        known = (self._builder.info.splits or {}).get(self._splits[split])
+        known = (self._builder.info.splits or {}).get(self._names[split])
         return known.num_examples if known else None
 
     def _files(self, split: str) -> list[str]:
-        return sorted(str(file) for file in (self._builder.config.data_files or {}).get(self._splits[split], ()))
+        return sorted(str(file) for file in (self._builder.config.data_files or {}).get(self._names[split], ()))
 
     def fingerprint(self) -> str:
         """SHA-256 that changes with the data.
@@ -126,9 +126,9 @@ class ImageSource:
         those on the Hub: names, which hold the revision.
         """
         digest = hashlib.sha256()
-        for split, name in self._splits.items():
-            files = self._files(split) if self._streams else [self._rows[name]._fingerprint]
-            if not self.is_local:
+        for split, name in self._names.items():
+            files = self._files(split) if self._streams else [self._splits[name]._fingerprint]
+            if not self.folder:
                 digest.update(repr((split, files)).encode())
                 continue
             for number, file in enumerate(map(Path, files)):
@@ -139,15 +139,19 @@ class ImageSource:
         return digest.hexdigest()
 
     def decode(self, row: dict[str, Any]) -> tuple[Image, int]:
-        """Picture and label of a row.
+        """Image and label of a row.
 
         Raises:
-            DataError: a label is missing, or no class has it.
+            DataError: a label is missing, or no class has it; or what should be an image is none.
         """
         label = row[self.label]
         if label is None or not 0 <= label < len(self.class_names):
             raise DataError(f"data {self.name!r}: a label is {label}; classes are 0 to {len(self.class_names) - 1}")
-        return self._decoder.decode_example(row[self.image]), label
+        try:
+            return self._decoder.decode_example(row[self.image]), label
+        except OSError as error:
+            place = Path(row[self.image].get("path") or "without a name").name
+            raise DataError(f"data {self.name!r}: an image, {place}, cannot be decoded: {error}") from error
 
 
 def _sample(file: Path, size: int) -> bytes:
@@ -165,5 +169,5 @@ def _datasets() -> ModuleType:
     try:
         import datasets
     except ImportError as error:
-        raise ImportError(INSTALL) from error
+        raise NotAvailableError(INSTALL) from error
     return datasets

@@ -65,7 +65,7 @@ def train(
     Args:
         config: a configuration, or its name.
         output: the checkpoint to write.
-        data: `digits`, a local folder or a Hub name (`open_images`).
+        data: `digits`, a folder, an .npz file or `hub:OWNER/NAME` (`open_images`).
         recipe: the numbers of the run.
         resume: go on from the state of an interrupted run of the same configuration, data and recipe.
         initial: a checkpoint to start from, of the same weights; its time steps may differ.
@@ -82,7 +82,8 @@ def train(
 
     Raises:
         ConfigError: no such configuration.
-        ValueError: no such data set, or one that does not fit the configuration or the recipe.
+        NotAvailableError: accelerate, or what reads the data, is not installed.
+        InputError, DataError: no such data set, or one that does not fit the configuration or the recipe.
         CheckpointError: nothing to resume from, or the state of another configuration, data set or recipe.
         TrainingError: the loss is no longer finite.
         KeyboardInterrupt: Ctrl-C or SIGTERM, when the state is saved.
@@ -98,6 +99,7 @@ def train(
         data,
         channels=config.in_channels,
         image_size=config.image_size,
+        classes=config.num_classes,
         streaming=streaming,
         label=label,
         show_progress=shown,

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from ..models.config import Config
@@ -67,11 +68,10 @@ def training_progress(
         TimeRemainingColumn(),
         TextColumn("{task.fields[note]}"),
     )
-    with Progress(*columns, disable=not shown) as bar:
+    console = Console(quiet=not shown)  # of its own: the global one goes on as it was
+    with Progress(*columns, console=console, disable=not shown) as bar:
         if shown:
             processes = facts["processes"]
             count = "1 process" if processes == 1 else f"{processes} processes"
             bar.console.print(f"{config.name}: neurons on {facts['backend']}, {count}", highlight=False)
-        progress = TrainingProgress(bar, run, config.name)
-        progress.bar.console.quiet = not shown
-        yield progress
+        yield TrainingProgress(bar, run, config.name)

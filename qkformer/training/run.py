@@ -17,7 +17,7 @@ from hardware.errors import UserError
 from hardware.files import write_atomically
 
 from ..checkpoints.state_dict import CheckpointError, read_pickle
-from ..data.images import ImageData
+from ..data.image_data import ImageData
 from ..models.config import Config
 from ..models.model import SpikingTransformer, create_model
 from .epoch import Epoch

@@ -1,12 +1,19 @@
-"""Images and labels to train on and to test with."""
+"""Real handwritten digits, which come with scikit-learn: nothing to download."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from typing import ClassVar
 
 import numpy as np
 import torch
 from torch import Tensor
+
+from ..batches import Memory
+from ..checks import SPLITS, check_split
+from ..decode import check_channels
+from ..errors import DataError
+from ..image_data import ImageData
+from ..source import Source, Wanted
 
 DIGITS_MAXIMUM = 16.0  # scikit-learn's digits count black pixels in 4x4 cells
 HELD_OUT = 5  # one image in five is for testing
@@ -20,10 +27,9 @@ def load_digits(split: str) -> tuple[Tensor, Tensor]:
     a fixed fifth of every class, 360 images in all; `train` is the other 1,437.
 
     Raises:
-        ValueError: a split that is neither `train` nor `test`.
+        InputError: a split that is neither `train` nor `test`.
     """
-    if split not in ("train", "test"):
-        raise ValueError(f"split is {split!r}; it must be train or test")
+    check_split(split)
     import sklearn.datasets  # here, because it takes longer to import than all the rest
 
     images, labels = sklearn.datasets.load_digits(return_X_y=True)
@@ -36,15 +42,37 @@ def load_digits(split: str) -> tuple[Tensor, Tensor]:
     return torch.from_numpy(scaled), torch.from_numpy(labels[chosen].astype(np.int64))
 
 
-DATA_SETS: dict[str, Callable[[str], tuple[Tensor, Tensor]]] = {"digits": load_digits}
+class Digits(Source):
+    """The digits of scikit-learn."""
 
+    form: ClassVar[str] = "digits"
 
-def load_data(name: str, split: str) -> tuple[Tensor, Tensor]:
-    """Images and labels of a data set by name.
+    @classmethod
+    def recognizes(cls, text: str) -> bool:
+        """Whether the text is their name."""
+        return text == cls.form
 
-    Raises:
-        ValueError: no such data set, or no such split.
-    """
-    if name not in DATA_SETS:
-        raise ValueError(f"no data set is called {name!r}; there are {', '.join(DATA_SETS)}")
-    return DATA_SETS[name](split)
+    def open(self, wanted: Wanted, *, streaming: bool, show_progress: bool) -> ImageData:
+        """In memory, as the counts 0 to 16 that they are."""
+        splits = {}
+        for split in SPLITS:
+            images, labels = self.load(split, None, wanted)
+            splits[split] = Memory((images * DIGITS_MAXIMUM).round().to(torch.uint8).contiguous(), labels)
+        facts = {
+            "channels": wanted.channels,
+            "image_size": wanted.image_size,
+            "order": "permutation",
+            "fingerprint": [split.fingerprint() for split in splits.values()],
+        }
+        return ImageData(self.text, [str(digit) for digit in range(10)], **splits, scale=DIGITS_MAXIMUM, facts=facts)
+
+    def load(self, split: str, count: int | None, wanted: Wanted) -> tuple[Tensor, Tensor]:
+        """Of their own size, grey or, where RGB is wanted, three times the same."""
+        channels = wanted.channels or 1
+        check_channels(channels)
+        images, labels = load_digits(split)
+        side = images.shape[-1]
+        if wanted.image_size not in (None, side):
+            size = wanted.image_size
+            raise DataError(f"data 'digits' is of {side}x{side} images; the model takes {size}x{size}")
+        return images[:count].expand(-1, channels, -1, -1), labels[:count]
