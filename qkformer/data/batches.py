@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Dataset
 
 from .errors import DataError
 from .preparation import Batch, Preparation
@@ -45,7 +45,7 @@ class Memory:
         """SHA-256 of the decoded images and their labels."""
         digest = hashlib.sha256(repr(tuple(self.images.shape)).encode())
         for values in self.images, self.labels:
-            digest.update(values.contiguous().numpy())
+            digest.update(values.contiguous().numpy().data)
         return digest.hexdigest()
 
     def batches(self, share: Share, shuffle: Shuffle | None, workers: int) -> Iterator[Batch]:
@@ -77,7 +77,7 @@ class Table:
 
 
 @dataclass(frozen=True)
-class _TableBatches:
+class _TableBatches(Dataset[Batch]):
     """Places in an epoch's order to their batch."""
 
     table: Table
@@ -100,7 +100,7 @@ class Stream:
     def batches(self, share: Share, shuffle: Shuffle | None, workers: int) -> Iterator[Batch]:
         """See `Split`."""
         rows = self.rows if shuffle is None else _shuffled(self.rows, random.Random(seed_of("order", *shuffle)))
-        return _ahead(lambda work: self.prepare.batch(*work, shuffle), self._shares(rows, share), workers)
+        return _ahead(lambda work: self.prepare.batch(work[0], work[1], shuffle), self._shares(rows, share), workers)
 
     def _shares(self, rows: Iterable[Any], share: Share) -> Iterator[tuple[list[Any], range]]:
         """Rows of every batch that are this process's, with their places in the order."""

@@ -57,10 +57,10 @@ def random_resized_crop(image: Image.Image, size: int, generator: np.random.Gene
     width, height = image.size
     for _ in range(ATTEMPTS):
         area = width * height * generator.uniform(*AREA)
-        aspect = math.exp(generator.uniform(*map(math.log, ASPECT)))
+        aspect = math.exp(generator.uniform(math.log(ASPECT[0]), math.log(ASPECT[1])))
         wide, high = round(math.sqrt(area * aspect)), round(math.sqrt(area / aspect))
         if 0 < wide <= width and 0 < high <= height:
-            left, top = generator.integers(width - wide + 1), generator.integers(height - high + 1)
+            left, top = int(generator.integers(width - wide + 1)), int(generator.integers(height - high + 1))
             break
     else:  # an image much longer than wide: its middle
         wide, high = min(width, round(height * ASPECT[1])), min(height, round(width / ASPECT[0]))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -133,7 +132,7 @@ def read_cifar10_dvs(path: str | Path) -> NDArray[Any]:
     return events
 
 
-def _tonic() -> ModuleType:
+def _tonic() -> Any:
     try:
         import tonic
         import tonic.datasets

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 from PIL.Image import Image
@@ -110,11 +109,11 @@ class LabelledRows:
         if self.folder and all(file.endswith(".parquet") for file in files):
             import pyarrow.parquet  # comes with datasets
 
-            return sum(pyarrow.parquet.read_metadata(file).num_rows for file in files)
+            return sum(int(pyarrow.parquet.read_metadata(file).num_rows) for file in files)
         if self.folder and all(Path(file).suffix.lower() in SUFFIXES for file in files):
             return len(files)
         known = (self._builder.info.splits or {}).get(self._names[split])
-        return known.num_examples if known else None
+        return int(known.num_examples) if known else None
 
     def _files(self, split: str) -> list[str]:
         return sorted(str(file) for file in (self._builder.config.data_files or {}).get(self._names[split], ()))
@@ -165,7 +164,7 @@ def _sample(file: Path, size: int) -> bytes:
     return b"".join(parts)
 
 
-def _datasets() -> ModuleType:
+def _datasets() -> Any:
     try:
         import datasets
     except ImportError as error:

@@ -188,7 +188,7 @@ def random_erasing(images: Tensor, probability: float, draws: Draws, colour: Ten
     """
     height, width = images.shape[-2:]
     area = height * width * draws.uniform(*ERASED_AREA, ERASED_ATTEMPTS)
-    aspect = draws.uniform(*map(math.log, ERASED_ASPECT), ERASED_ATTEMPTS).exp()
+    aspect = draws.uniform(math.log(ERASED_ASPECT[0]), math.log(ERASED_ASPECT[1]), ERASED_ATTEMPTS).exp()
     high, wide = (area * aspect).sqrt().round(), (area / aspect).sqrt().round()
     fits = (high < height) & (wide < width)
     first = fits.int().argmax(dim=1, keepdim=True)
