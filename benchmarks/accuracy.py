@@ -1,9 +1,9 @@
 """Top-1 accuracy of a checkpoint's float model and of its fixed model, over a whole held-out split.
 
-    python benchmarks/accuracy.py CKPT --data FOLDER [--images N] [--json FILE]
+    python benchmarks/accuracy.py CKPT --data DATA [--label COLUMN] [--images N] [--json FILE]
 
-The data are a folder of pictures, as `qkformer train --data` takes it. Calibration images, which set the scale of the
-inputs, are the first 256 of the training split.
+The data are what `qkformer train --data` takes, and the images those on which it measures its held-out accuracy.
+Calibration images, which set the scale of the inputs, are the first 256 of the training split.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import torch
 
 from export import quantize
 from qkformer import load_checkpoint
-from qkformer.data.images import load_pictures
+from qkformer.data import DataError, load_calibration, load_inputs
 from qkformer.training.evaluate import Evaluation, count_batches
 
 BATCH = 250
@@ -26,12 +26,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("checkpoint")
     parser.add_argument("--data", required=True)
+    parser.add_argument("--label", help="the column of labels, if there are several")
     parser.add_argument("--images", type=int)
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     model, config = load_checkpoint(options.checkpoint)
-    images, labels = load_pictures(options.data, "test", options.images)
-    fixed = quantize(model, load_pictures(options.data, "train", 256)[0])
+    images, labels = load_inputs(options.data, config, count=options.images, label=options.label)
+    if labels is None:
+        raise DataError(f"data {options.data!r} has no labels; an accuracy needs them")
+    fixed = quantize(model, load_calibration(options.data, config, label=options.label))
     certified = fixed.certificate.certified
 
     right = {"float": 0, "fixed": 0, "same": 0}

@@ -2,17 +2,18 @@
 
 from .checkpoints.checkpoint import CheckpointInfo, inspect_checkpoint, load_checkpoint, read_metadata, save_checkpoint
 from .checkpoints.state_dict import CheckpointError
-from .data.digits import load_data, load_digits
+from .data.images import load_data
+from .data.sources.digits import load_digits
 from .models.catalogue import config_names, get_config
 from .models.config import Config, ConfigError
 from .models.model import QKFormer, Spikformer, SpikingTransformer, create_model
 from .models.neuron import IF, LIF, PLIF, Neuron, Population
 from .models.record import record_spikes
 from .training.catalogue import recipe_for
+from .training.epoch import Epoch
 from .training.evaluate import evaluate
 from .training.loop import train
 from .training.recipe import Recipe
-from .training.run import Epoch
 
 __all__ = [
     "IF",

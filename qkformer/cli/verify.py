@@ -19,6 +19,7 @@ from hardware import PackedTrace, ParityReport, write_report
 from hardware.files import write_atomically
 
 from ..checkpoints.checkpoint import load_checkpoint
+from ..data.inputs import load_calibration, load_inputs
 from ..models.config import Config
 from ..models.model import SpikingTransformer
 from .options import (
@@ -28,8 +29,6 @@ from .options import (
     Json,
     check_writable,
     command_line,
-    load_calibration,
-    load_inputs,
     versions,
     write_json,
 )
@@ -91,17 +90,17 @@ def verify(
     check_writable(report / "parity.json", save_trace, json)
     reference = PackedTrace.load(load_trace, memory_limit) if load_trace else None
     model, config = load_checkpoint(checkpoint)
-    pictures, labels = load_inputs(data, images)
+    inputs, labels = load_inputs(data, config, count=images)
     calibration = load_calibration(data, config)
-    record = {"images": len(pictures), "sections": sections}
-    leaks = _leaking(model, config, pictures)
+    record = {"images": len(inputs), "sections": sections}
+    leaks = _leaking(model, config, inputs)
     if leaks:
         found = ParityReport((), None, versions=versions(), leaks=leaks)
         _finish(found, None, report, config.name, record, json)
     ladder = run_ladder(
         model,
         quantize(model, calibration),
-        pictures,
+        inputs,
         report,
         labels=labels,
         targets=targets,

@@ -5,13 +5,17 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from hardware.errors import UserError
+from hardware.errors import NotAvailableError, UserError
+
+from .checks import check_split
 
 SENSOR = 128  # pixels along each side of the sensor of both data sets
 CIFAR10_DVS_CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
@@ -22,10 +26,10 @@ class EventFileError(UserError, ValueError):
     """A recording, or a folder of recordings, that cannot be read."""
 
 
-class EventFrames(Dataset):
+class EventFrames(Dataset[tuple[Tensor, int]]):
     """Recordings as frames, read when asked for: item i is (frames float32 [T, 2, H, W], label)."""
 
-    def __init__(self, read: Callable[[int], np.ndarray], labels: Sequence[int], time_steps: int):
+    def __init__(self, read: Callable[[int], NDArray[Any]], labels: Sequence[int], time_steps: int) -> None:
         self.read = read
         self.labels = labels
         self.time_steps = time_steps
@@ -37,7 +41,7 @@ class EventFrames(Dataset):
         return frames_by_count(self.read(index), self.time_steps), self.labels[index]
 
 
-def frames_by_count(events: np.ndarray, time_steps: int, size: int = SENSOR) -> Tensor:
+def frames_by_count(events: NDArray[Any], time_steps: int, size: int = SENSOR) -> Tensor:
     """Split a recording into T frames of equally many events, and count these: float32 [T, 2, size, size].
 
     Each of T frames takes N // T of the N events in their order, the last one the rest as well; channel 0 counts
@@ -68,10 +72,10 @@ def load_dvs_gesture(folder: str | Path, split: str, time_steps: int = 16) -> Ev
     """DVS128 Gesture: 11 classes of movements, as tonic distributes it (and downloads it if it is not there).
 
     Raises:
-        ValueError: a split that is neither `train` nor `test`.
-        ImportError: tonic is not installed.
+        InputError: a split that is neither `train` nor `test`.
+        NotAvailableError: tonic is not installed.
     """
-    _check_split(split)
+    check_split(split)
     recordings = _tonic().datasets.DVSGesture(str(folder), train=split == "train")
     return EventFrames(lambda index: recordings[index][0], recordings.targets, time_steps)
 
@@ -82,11 +86,11 @@ def load_cifar10_dvs(folder: str | Path, split: str, time_steps: int = 16) -> Ev
     The first nine tenths of each class, by file name, are `train`, the others `test`.
 
     Raises:
-        ValueError: a split that is neither `train` nor `test`.
+        InputError: a split that is neither `train` nor `test`.
         EventFileError: a class without recordings.
-        ImportError: tonic is not installed.
+        NotAvailableError: tonic is not installed.
     """
-    _check_split(split)
+    check_split(split)
     files, labels = [], []
     for label, name in enumerate(CIFAR10_DVS_CLASSES):
         found = sorted(Path(folder, name).glob("*.aedat"))
@@ -100,15 +104,15 @@ def load_cifar10_dvs(folder: str | Path, split: str, time_steps: int = 16) -> Ev
     return EventFrames(lambda index: read_cifar10_dvs(files[index]), labels, time_steps)
 
 
-def read_cifar10_dvs(path: str | Path) -> np.ndarray:
+def read_cifar10_dvs(path: str | Path) -> NDArray[Any]:
     """The events of one CIFAR10-DVS recording: a structured array [N] with t (microseconds), x, y and p.
 
-    A DVS128 address holds x in bits 1 to 7, y in bits 8 to 14 and, inverted, the polarity in bit 0. The picture is
+    A DVS128 address holds x in bits 1 to 7, y in bits 8 to 14 and, inverted, the polarity in bit 0. The image is
     turned upright as spikingjelly 0.0.0.0.12 does, on whose frames the published models were trained.
 
     Raises:
         EventFileError: not an AEDAT 2.0 file, or one cut short.
-        ImportError: tonic is not installed.
+        NotAvailableError: tonic is not installed.
     """
     io = _tonic().io
     try:
@@ -128,16 +132,11 @@ def read_cifar10_dvs(path: str | Path) -> np.ndarray:
     return events
 
 
-def _check_split(split: str) -> None:
-    if split not in ("train", "test"):
-        raise ValueError(f"split is {split!r}; it must be train or test")
-
-
-def _tonic():
+def _tonic() -> Any:
     try:
         import tonic
         import tonic.datasets
         import tonic.io
     except ImportError as error:
-        raise ImportError("event recordings are read by tonic: pip install 'qkformer[events]'") from error
+        raise NotAvailableError("event recordings are read by tonic: pip install 'qkformer[events]'") from error
     return tonic

@@ -1,169 +1,92 @@
-"""Pictures with labels, from a folder or the Hub: the only place that imports Hugging Face `datasets`."""
+"""What every kind of source of images can do. Each kind has a file of its own in `sources/`, which is all it takes."""
 
 from __future__ import annotations
 
-import hashlib
-import re
+import inspect
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
 from pathlib import Path
-from types import ModuleType
-from typing import Any
+from pkgutil import iter_modules
+from typing import ClassVar
 
-from PIL.Image import Image
+from torch import Tensor
 
-from hardware.errors import UserError
-
-INSTALL = 'data sets of pictures are read by datasets: pip install "qkformer[train]"'
-HUB_NAME = r"\w[\w.-]*/[\w.-]+(:[^/]+)?"  # OWNER/NAME:CONFIGURATION; nothing else is asked for over the network
-TEST_SPLITS = ("test", "validation", "valid", "val")  # the first that is there, with labels
-SECRET = (None, -1)  # labels that are not given away, as those of ImageNet's test split
-SAMPLED_FILES = 1000  # of which the content is sampled for the fingerprint
-SAMPLES, SAMPLE = 64, 2**12  # parts of a file, bytes of each
-PICTURES = {".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"}
+from . import sources
+from .errors import DataError
+from .image_data import ImageData
 
 
-class DataError(UserError, ValueError):
-    """A data set that is not there, or that cannot be trained on."""
+@dataclass(frozen=True)
+class Wanted:
+    """What a model takes, as far as it is known.
 
-
-class ImageSource:
-    """The train and test split of a data set, row by row and not yet decoded.
-
-    Local files are read where they are. What comes from the Hub is first copied into the cache of `datasets`, unless
-    it is streamed.
-
-    Args:
-        source: a local folder (train.parquet and test.parquet, shards of those, or train/CLASS/*.png), or the name
-            of a data set of the Hub, with `:config` behind it if it has several.
-        label: the column of labels, needed if there are several.
-        streaming: make no copy of what comes from the Hub.
-
-    Raises:
-        ImportError: `datasets` is not installed.
-        DataError: no such data set, no train or test split, no or several columns of pictures or labels.
+    Attributes:
+        channels: 1 (grey) or 3 (RGB); None: as the images are.
+        image_size: the side of the square images; None: the size of the images, which must be the same for all.
+        classes: the number of classes, for a source that does not say it.
+        label: the column of labels, where a source has several.
     """
 
-    def __init__(self, source: str, label: str | None = None, streaming: bool = False):
-        datasets = _datasets()
-        self._decoder, self._undecoded = datasets.Image(), datasets.Image(decode=False)
-        self.is_local = Path(source).expanduser().is_dir()
-        self.folder = Path(source).expanduser().resolve()
-        self.name = self.folder.name if self.is_local else source
-        if not self.is_local and not re.fullmatch(HUB_NAME, source):
-            raise DataError(f"data {source!r} is neither digits nor a folder nor a name of the Hub, OWNER/NAME")
-        name, _, config = (str(self.folder), "", "") if self.is_local else source.partition(":")
-        self._streams = streaming or self.is_local
-        try:
-            self._builder = datasets.load_dataset_builder(name, config or None)
-            if self._streams:
-                self._rows = self._builder.as_streaming_dataset()
-            else:
-                self._builder.download_and_prepare()
-                self._rows = self._builder.as_dataset()
-        except (OSError, ValueError, datasets.exceptions.DatasetsError) as error:
-            where = "cannot be read" if self.is_local else "is not a folder, and the Hub does not give it"
-            raise DataError(f"data {source!r} {where}: {error}") from error
-        if "train" not in self._rows:
-            raise DataError(f"data {self.name!r} has no split train; it has {', '.join(map(str, self._rows))}")
-        features = self._rows["train"].features or {}
-        self.image = self._column(features, datasets.Image, "pictures (Image)", None)
-        self.label = self._column(features, datasets.ClassLabel, "labels (ClassLabel)", label)
-        self.class_names: tuple[str, ...] = tuple(features[self.label].names)
-        self._splits = {"train": "train", "test": self._test_split()}
-
-    def _column(self, features: dict[str, Any], kind: type, meaning: str, chosen: str | None) -> str:
-        found = [name for name, feature in features.items() if isinstance(feature, kind)]
-        if chosen is not None and chosen not in found:
-            raise DataError(f"data {self.name!r} has no column {chosen!r} of {meaning}; of these it has {found}")
-        if chosen is None and len(found) != 1:
-            trouble = f"several columns of {meaning}: {found}; choose one" if found else f"no column of {meaning}"
-            raise DataError(f"data {self.name!r} has {trouble} (all its columns: {list(features)})")
-        return chosen or found[0]
-
-    def _test_split(self) -> str:
-        for split in TEST_SPLITS:
-            if split in self._rows and self.label in (self._rows[split].features or {}):
-                first = next(iter(self._rows[split].select_columns([self.label])), None)
-                if first is not None and first[self.label] not in SECRET:
-                    return split
-        tried, found = ", ".join(TEST_SPLITS), ", ".join(map(str, self._rows))
-        raise DataError(f"data {self.name!r} has no split to test on: none of {tried} with labels, only {found}")
-
-    def rows(self, split: str) -> Any:
-        """The rows of `train` or `test`, in the order of the files."""
-        return self._narrow(self._rows[self._splits[split]])
-
-    def table(self, split: str) -> Any:
-        """The same by index: local files are copied into the cache of `datasets` as well."""
-        if not self._streams:
-            return self.rows(split)
-        self._builder.download_and_prepare()
-        return self._narrow(self._builder.as_dataset(self._splits[split]))
-
-    def _narrow(self, rows: Any) -> Any:
-        return rows.select_columns([self.image, self.label]).cast_column(self.image, self._undecoded)
-
-    def size(self, split: str) -> int | None:
-        """The number of rows, or None if it takes reading them to know."""
-        if not self._streams:
-            return len(self._rows[self._splits[split]])
-        files = self._files(split)
-        if self.is_local and all(file.endswith(".parquet") for file in files):
-            import pyarrow.parquet  # comes with datasets
-
-            return sum(pyarrow.parquet.read_metadata(file).num_rows for file in files)
-        if self.is_local and all(Path(file).suffix.lower() in PICTURES for file in files):
-            return len(files)
-        known = (self._builder.info.splits or {}).get(self._splits[split])
-        return known.num_examples if known else None
-
-    def _files(self, split: str) -> list[str]:
-        return sorted(str(file) for file in (self._builder.config.data_files or {}).get(self._splits[split], ()))
-
-    def fingerprint(self) -> str:
-        """SHA-256 that changes with the data.
-
-        Of local files: all names and sizes, and samples of the content, as reading all of ImageNet takes minutes. Of
-        those on the Hub: names, which hold the revision.
-        """
-        digest = hashlib.sha256()
-        for split, name in self._splits.items():
-            files = self._files(split) if self._streams else [self._rows[name]._fingerprint]
-            if not self.is_local:
-                digest.update(repr((split, files)).encode())
-                continue
-            for number, file in enumerate(map(Path, files)):
-                place, size = file.relative_to(self.folder).as_posix(), file.stat().st_size
-                digest.update(repr((split, place, size)).encode())
-                if number % -(-len(files) // SAMPLED_FILES) == 0:
-                    digest.update(_sample(file, size))
-        return digest.hexdigest()
-
-    def decode(self, row: dict[str, Any]) -> tuple[Image, int]:
-        """Picture and label of a row.
-
-        Raises:
-            DataError: a label is missing, or no class has it.
-        """
-        label = row[self.label]
-        if label is None or not 0 <= label < len(self.class_names):
-            raise DataError(f"data {self.name!r}: a label is {label}; classes are 0 to {len(self.class_names) - 1}")
-        return self._decoder.decode_example(row[self.image]), label
+    channels: int | None = None
+    image_size: int | None = None
+    classes: int | None = None
+    label: str | None = None
 
 
-def _sample(file: Path, size: int) -> bytes:
-    """Parts of a file, evenly spaced, its first and last bytes among them; all of a small one."""
-    step = max(SAMPLE, (size - SAMPLE) // (SAMPLES - 1))
-    with file.open("rb") as content:
-        parts = []
-        for start in [*range(0, size - SAMPLE, step), max(0, size - SAMPLE)]:
-            content.seek(start)
-            parts.append(content.read(SAMPLE))
-    return b"".join(parts)
+class Source(ABC):
+    """Train and test images in one place.
+
+    Attributes:
+        form: how a user writes such a source, for help and errors.
+        has_rows: whether it can be streamed, and has columns of labels among which one can be chosen.
+        text: what the user wrote.
+    """
+
+    form: ClassVar[str]
+    has_rows: ClassVar[bool] = False
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    @classmethod
+    @abstractmethod
+    def recognizes(cls, text: str) -> bool:
+        """Whether a text is such a source, by its form or by what lies on this machine. It asks no network."""
+
+    @abstractmethod
+    def open(self, wanted: Wanted, *, streaming: bool, show_progress: bool) -> ImageData:
+        """For training: see `open_images`. Both channels and image_size are wanted."""
+
+    @abstractmethod
+    def load(self, split: str, count: int | None, wanted: Wanted) -> tuple[Tensor, Tensor | None]:
+        """The first images of a split: see `load_images`. In evaluation they are those of `open`, bit for bit."""
 
 
-def _datasets() -> ModuleType:
-    try:
-        import datasets
-    except ImportError as error:
-        raise ImportError(INSTALL) from error
-    return datasets
+@cache
+def kinds() -> tuple[type[Source], ...]:
+    """Every kind of source, by the names of their files."""
+
+    def found() -> Iterator[type[Source]]:
+        for entry in iter_modules(sources.__path__):
+            module = import_module(f"{sources.__name__}.{entry.name}")
+            for value in vars(module).values():
+                if inspect.isclass(value) and issubclass(value, Source) and value.__module__ == module.__name__:
+                    yield value
+
+    return tuple(found())
+
+
+def find_source(text: str) -> Source:
+    """The source that a user wrote.
+
+    Raises:
+        DataError: no kind of source recognizes it.
+    """
+    for kind in kinds():
+        if kind.recognizes(text):
+            return kind(text)
+    trouble = "a file, not a folder" if Path(text).is_file() else "no such folder"
+    raise DataError(f"data {text!r}: {trouble}; write {', or '.join(kind.form for kind in kinds())}")

@@ -11,7 +11,7 @@ import os
 import torch
 from torch import Tensor, nn
 
-from hardware.errors import UserError
+from hardware.errors import NotAvailableError, UserError
 
 BACKENDS = ("auto", "torch", "triton")
 DTYPES = (torch.float32, torch.bfloat16, torch.float16)  # of the kernels; float64 is computed by PyTorch
@@ -45,13 +45,14 @@ def resolve_backend(backend: str, x: Tensor) -> str:
 
     Raises:
         KernelError: no such backend, or `triton` was asked for and cannot compute x.
+        NotAvailableError: `triton` was asked for and is not installed.
     """
     check_backend(backend)
     if backend == "auto":
         return "triton" if x.is_cuda and INSTALLED and x.dtype in DTYPES else "torch"
     if backend == "triton":
         if not INSTALLED:
-            raise KernelError(
+            raise NotAvailableError(
                 'Triton is not installed: run  uv pip install -e ".[train]"  in this folder, or choose backend "torch"'
             )
         if x.dtype not in DTYPES:
@@ -73,7 +74,7 @@ def describe_backend(backend: str, x: Tensor) -> str:
         x: any tensor of the device and dtype in question, such as a model's weight.
 
     Raises:
-        KernelError: as `resolve_backend`.
+        KernelError, NotAvailableError: as `resolve_backend`.
     """
     device = torch.cuda.get_device_name(x.device) if x.is_cuda else "the CPU"
     if resolve_backend(backend, x) == "torch":

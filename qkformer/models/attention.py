@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from ..kernels import channel_attention, resolve_backend, token_attention
 from ..kernels.lif_reference import membrane_dtype
-from ..kernels.qk_attention import MAX_STEPS
+from ..kernels.qk_attention_operator import MAX_STEPS
 from .config import Config, StageConfig
 from .layers import Layered
 from .neuron import IF, LIF, Population

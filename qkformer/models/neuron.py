@@ -6,9 +6,9 @@ import torch
 from torch import Tensor, nn
 
 from ..kernels.backend import KernelError, check_backend, resolve_backend
-from ..kernels.batchnorm_lif import batchnorm_lif
+from ..kernels.batchnorm_lif_operator import batchnorm_lif
 from ..kernels.batchnorm_lif_reference import scale_and_shift
-from ..kernels.lif import lif
+from ..kernels.lif_operator import lif
 from ..kernels.lif_reference import charge, multi_step
 
 BatchNorm = nn.modules.batchnorm._BatchNorm  # of any rank

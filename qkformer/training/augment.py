@@ -11,7 +11,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from hardware.errors import InputError
+
 from ..data.seeds import seed_of
+from .draws import Draws
 from .rand_augment import rand_augment, warp
 
 MAXIMUM_ROTATION = math.radians(10)
@@ -21,33 +24,7 @@ ERASED_AREA = (0.02, 1 / 3)  # of the image, and
 ERASED_ASPECT = (0.3, 1 / 0.3)  # height over width: Zhong et al. 2017, arXiv:1708.04896, with timm's largest area
 ERASED_ATTEMPTS = 10
 SHARES = ("flip", "erasing")
-
-
-class Draws:
-    """Random numbers for the images of a batch: drawn on the CPU for the global batch, so neither the device nor the
-    number of processes changes what happens to an image; this process keeps those of entries rank::world.
-    """
-
-    def __init__(self, seed: int, count: int, batch_size: int | None = None, rank: int = 0, world: int = 1):
-        self.generator = torch.Generator().manual_seed(seed)
-        self.batch_size = batch_size or count * world
-        self.own = slice(rank, rank + (count - 1) * world + 1, world)
-        if self.own.stop > self.batch_size:
-            raise ValueError(f"{count} images for process {rank} of {world} are too many for batches of {batch_size}")
-
-    def uniform(self, low: float, high: float, *shape: int) -> Tensor:
-        """float32 [b, *shape] in [low, high)."""
-        drawn = torch.rand(self.batch_size, *shape, generator=self.generator, dtype=torch.float32)[self.own]
-        return low + (high - low) * drawn
-
-    def normal(self, mean: float, deviation: float) -> Tensor:
-        """float32 [b]."""
-        drawn = torch.randn(self.batch_size, generator=self.generator, dtype=torch.float32)[self.own]
-        return mean + deviation * drawn
-
-    def below(self, bound: int, *shape: int) -> Tensor:
-        """int64 [b, *shape] in 0 .. bound - 1."""
-        return torch.randint(bound, (self.batch_size, *shape), generator=self.generator)[self.own]
+COUNTS = ("crop", "rand_augment")
 
 
 @dataclass(frozen=True)
@@ -67,7 +44,7 @@ class Augmentation:
         erasing: the probability of a rectangle being wiped out.
 
     Raises:
-        ValueError: a number out of its range.
+        InputError: a number out of its range.
     """
 
     crop: int = 0
@@ -80,15 +57,15 @@ class Augmentation:
     cutmix: float = 0.0
     erasing: float = 0.0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for entry in fields(self):
             value = getattr(self, entry.name)
             most = 1 if entry.name in SHARES else 10 if entry.name == "magnitude" else math.inf
-            whole = entry.name not in ("crop", "rand_augment") or value == int(value)
-            if not (whole and 0 <= value <= most and value < math.inf):
+            fits = entry.name not in COUNTS or value == int(value)
+            if not (fits and 0 <= value <= most and value < math.inf):
                 limit = f"from 0 to {most}" if most < math.inf else "at least 0"
-                kind = "a whole number " if entry.name in ("crop", "rand_augment") else ""
-                raise ValueError(f"augmentation: {entry.name} is {value}; it must be {kind}{limit}")
+                kind = "an integer " if entry.name in COUNTS else ""
+                raise InputError(f"augmentation: {entry.name} is {value}; it must be {kind}{limit}")
 
     def without_mixing(self) -> Augmentation:
         """The same without mixup and cutmix, as recipes have it in the last epochs."""
@@ -127,8 +104,8 @@ class Augmentation:
             images, and the labels as they came or, where images are mixed, the share of each class [b, classes].
 
         Raises:
-            ImportError: RandAugment is on, and kornia not installed.
-            ValueError: more images than a share of `batch_size`.
+            NotAvailableError: RandAugment is on, and kornia not installed.
+            InputError: more images than a share of `batch_size`.
         """
         draws = Draws(seed_of("augmentation", *seed), len(images), batch_size, rank, world)
         colour = torch.as_tensor(fill, dtype=images.dtype, device=images.device).reshape(-1, 1, 1)
@@ -211,7 +188,7 @@ def random_erasing(images: Tensor, probability: float, draws: Draws, colour: Ten
     """
     height, width = images.shape[-2:]
     area = height * width * draws.uniform(*ERASED_AREA, ERASED_ATTEMPTS)
-    aspect = draws.uniform(*map(math.log, ERASED_ASPECT), ERASED_ATTEMPTS).exp()
+    aspect = draws.uniform(math.log(ERASED_ASPECT[0]), math.log(ERASED_ASPECT[1]), ERASED_ATTEMPTS).exp()
     high, wide = (area * aspect).sqrt().round(), (area / aspect).sqrt().round()
     fits = (high < height) & (wide < width)
     first = fits.int().argmax(dim=1, keepdim=True)

@@ -12,7 +12,7 @@ from .recipe import Recipe
 _FASHION_MNIST = Recipe(epochs=8, learning_rate=4e-3, precision="bf16", augmentation=Augmentation(crop=2, flip=0.5))
 _CIFAR10_DEPLOYABLE = replace(_FASHION_MNIST, epochs=14)
 
-# The papers' pictures are normalized; here they stay in [0, 1], as hardware gets them, and the first BatchNorm does it.
+# The papers' images are normalized; here they stay in [0, 1], as hardware gets them, and the first BatchNorm does it.
 # Their precision is float16 with scaled losses. Their warm-up begins at 1e-5 (Spikformer on ImageNet: 1e-6), not at 0.
 
 # cifar10/cifar10.yml and cifar100/cifar100.yml of zhouchenlin2096/QKFormer: 400 epochs and 10 of cool-down.

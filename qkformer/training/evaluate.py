@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Set
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -68,7 +69,7 @@ def neuron_paths(model: nn.Module) -> Set[str]:
 
 @contextmanager
 def _counting_spikes(model: nn.Module, counts: Tensor, neurons: Set[str]) -> Iterator[None]:
-    def add(module: nn.Module, inputs: tuple, spikes: Tensor) -> None:
+    def add(module: nn.Module, inputs: tuple[Any, ...], spikes: Tensor) -> None:
         counts[2] += spikes.sum(dtype=torch.float64)
         counts[3] += spikes.numel()
 

@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
-import importlib.util
 import json
-import os
-import signal
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import torch
-
+from hardware.errors import InputError
 from hardware.files import write_atomically
 
 from ..checkpoints.checkpoint import find_checkpoint, load_checkpoint, save_checkpoint
@@ -24,12 +18,13 @@ from ..data.images import open_images
 from ..kernels.backend import describe_backend, set_backend
 from ..models.catalogue import get_config
 from ..models.config import Config
+from .epoch import Epoch
+from .numerics import numerics
+from .processes import accelerator_for, strongest
 from .progress import training_progress
 from .recipe import Recipe
-from .run import Epoch, Run, Wrap
-
-if TYPE_CHECKING:
-    from accelerate import Accelerator
+from .run import TrainingRun, Wrap
+from .stop_requests import stop_requests
 
 STATE_SUFFIX = ".state"
 LOG_SUFFIX = ".log.jsonl"
@@ -70,7 +65,7 @@ def train(
     Args:
         config: a configuration, or its name.
         output: the checkpoint to write.
-        data: `digits`, a local folder or a Hub name (`open_images`).
+        data: `digits`, a folder, an .npz file or `hub:OWNER/NAME` (`open_images`).
         recipe: the numbers of the run.
         resume: go on from the state of an interrupted run of the same configuration, data and recipe.
         initial: a checkpoint to start from, of the same weights; its time steps may differ.
@@ -87,7 +82,8 @@ def train(
 
     Raises:
         ConfigError: no such configuration.
-        ValueError: no such data set, or one that does not fit the configuration or the recipe.
+        NotAvailableError: accelerate, or what reads the data, is not installed.
+        InputError, DataError: no such data set, or one that does not fit the configuration or the recipe.
         CheckpointError: nothing to resume from, or the state of another configuration, data set or recipe.
         TrainingError: the loss is no longer finite.
         KeyboardInterrupt: Ctrl-C or SIGTERM, when the state is saved.
@@ -95,20 +91,21 @@ def train(
     config = get_config(config) if isinstance(config, str) else config
     recipe = recipe or Recipe()
     if config.events:
-        raise ValueError(f"{config.name} takes event frames; training reads images only")
+        raise InputError(f"{config.name} takes event frames; training reads images only")
     command = command or f"qkformer.train({config.name!r}, data={data!r}, recipe={recipe}, output=...)"
-    accelerator = _accelerator(recipe, config, tensorboard)
+    accelerator = accelerator_for(recipe, config, tensorboard)
     shown = show_progress and accelerator.is_main_process
     images = open_images(
         data,
         channels=config.in_channels,
         image_size=config.image_size,
+        classes=config.num_classes,
         streaming=streaming,
         label=label,
         show_progress=shown,
     )
     if images.classes != config.num_classes:
-        raise ValueError(f"{data} has {images.classes} classes; {config.name} has {config.num_classes}")
+        raise InputError(f"{data} has {images.classes} classes; {config.name} has {config.num_classes}")
     task = {
         "config": config.to_dict(),
         "data": images.identity(),
@@ -117,13 +114,13 @@ def train(
         "wrap": None if wrap is None else wrap.__name__,
     }
     if accelerator.num_processes * recipe.accumulation > recipe.batch_size:
-        raise ValueError(
+        raise InputError(
             f"batch_size is {recipe.batch_size}; {accelerator.num_processes} processes with accumulation "
             f"{recipe.accumulation} need at least {accelerator.num_processes * recipe.accumulation}"
         )
-    with _numerics(recipe, accelerator), _stop_requests() as stop_requested:
+    with numerics(recipe, accelerator.device), stop_requests() as stop_requested:
         weights = None if initial is None else load_checkpoint(initial, time_steps=config.time_steps)[0].state_dict()
-        run = Run(accelerator, config, images, recipe, initial=weights, wrap=wrap, workers=workers, task=task)
+        run = TrainingRun(accelerator, config, images, recipe, initial=weights, wrap=wrap, workers=workers, task=task)
         set_backend(run.model, backend)
         facts = {"backend": describe_backend(backend, run.model.head.weight), "processes": accelerator.num_processes}
         state_path = Path(f"{output}{STATE_SUFFIX}")
@@ -135,7 +132,7 @@ def train(
                 for count in run.train_epoch():
                     progress.stepped(count)
                     wish = STOP if stop_requested() else SAVE if time.monotonic() - saved > save_every else GO_ON
-                    wish = _strongest(wish, accelerator)
+                    wish = strongest(wish, accelerator)
                     if wish > GO_ON:
                         run.save(state_path)
                         saved = time.monotonic()
@@ -156,41 +153,6 @@ def train(
     return run.history[-1]
 
 
-def is_main_process() -> bool:
-    """Whether this process is the one that prints and writes, of those that a launcher has started."""
-    return int(os.environ.get("RANK", 0)) == 0
-
-
-def _accelerator(recipe: Recipe, config: Config, tensorboard: str | Path | None) -> Accelerator:
-    """Hugging Face's Accelerator, for whatever `accelerate launch` or a plain call runs on."""
-    try:
-        from accelerate import Accelerator, DistributedDataParallelKwargs
-        from accelerate.state import AcceleratorState
-    except ImportError as error:
-        raise ImportError('training needs accelerate; run: pip install "qkformer[train]"') from error
-    if tensorboard is not None and importlib.util.find_spec("tensorboard") is None:
-        raise ImportError('--tensorboard needs tensorboard; run: pip install "qkformer[train]"')
-    AcceleratorState._reset_state()  # a second run in one process may have another precision
-    accelerator = Accelerator(
-        cpu=not torch.cuda.is_available(),
-        mixed_precision={"fp32": "no", "bf16": "bf16"}[recipe.precision],
-        # Published models have weights that their forward pass never calls.
-        kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=bool(config.unused))],
-        log_with=None if tensorboard is None else "tensorboard",
-        project_dir=None if tensorboard is None else str(tensorboard),
-    )
-    if tensorboard is not None:
-        accelerator.init_trackers(config.name)
-    return accelerator
-
-
-def _strongest(wish: int, accelerator: Accelerator) -> int:
-    """The largest of all processes' wishes, so that all of them save or stop at the same step."""
-    if accelerator.num_processes == 1:
-        return wish
-    return int(accelerator.gather(torch.tensor([wish], device=accelerator.device)).max())
-
-
 def _identity(checkpoint: str | Path) -> dict[str, str]:
     path = find_checkpoint(checkpoint)
     return {"name": path.name, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
@@ -200,48 +162,3 @@ def _write_log(path: Path, command: str, facts: dict[str, Any], history: list[Ep
     """One line of JSON for the run, then one for each epoch."""
     lines = [json.dumps({"command": command, **facts}), *(json.dumps(asdict(epoch)) for epoch in history)]
     write_atomically(path, lambda file: file.write_text("\n".join(lines) + "\n"))
-
-
-@contextlib.contextmanager
-def _numerics(recipe: Recipe, accelerator: Accelerator) -> Iterator[None]:
-    """The recipe's threads on a CPU; on a GPU TF32 and the fastest convolutions."""
-    threads, matmul, benchmark = (
-        torch.get_num_threads(),
-        torch.get_float32_matmul_precision(),
-        torch.backends.cudnn.benchmark,
-    )
-    torch.set_num_threads(recipe.threads)
-    if accelerator.device.type == "cuda":
-        torch.set_float32_matmul_precision("high")
-        torch.backends.cudnn.benchmark = True
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
-        torch.set_float32_matmul_precision(matmul)
-        torch.backends.cudnn.benchmark = benchmark
-
-
-@contextlib.contextmanager
-def _stop_requests() -> Iterator[Callable[[], bool]]:
-    """Whether Ctrl-C or SIGTERM came; the step under way is finished first. A second Ctrl-C stops at once."""
-    asked = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield asked.is_set  # only the main thread can be told of signals
-        return
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-
-    def restore() -> None:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-    def ask(number: int, frame: Any) -> None:
-        asked.set()
-        restore()
-
-    for number in before:
-        signal.signal(number, ask)
-    try:
-        yield asked.is_set
-    finally:
-        restore()

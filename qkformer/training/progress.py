@@ -7,10 +7,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from ..models.config import Config
-from .run import Epoch, Run
+from .epoch import Epoch
+from .run import TrainingRun
 
 REFRESH = 0.5  # seconds between looks at the loss: on a GPU each waits for the work under way
 
@@ -18,7 +20,7 @@ REFRESH = 0.5  # seconds between looks at the loss: on a GPU each waits for the 
 class TrainingProgress:
     """A bar over all steps of a run, with the epoch, images per second, loss, accuracy and firing rate."""
 
-    def __init__(self, bar: Progress, run: Run, name: str):
+    def __init__(self, bar: Progress, run: TrainingRun, name: str) -> None:
         self.bar, self.run = bar, run
         total = run.steps_per_epoch * run.recipe.epochs
         done = run.steps_per_epoch * run.epoch + run.step
@@ -54,7 +56,9 @@ class TrainingProgress:
 
 
 @contextmanager
-def training_progress(config: Config, run: Run, facts: dict[str, Any], shown: bool) -> Iterator[TrainingProgress]:
+def training_progress(
+    config: Config, run: TrainingRun, facts: dict[str, Any], shown: bool
+) -> Iterator[TrainingProgress]:
     """Show a run while the context is open: first what it runs on, then a bar, and a line for each epoch."""
     columns = (
         TextColumn("{task.description}"),
@@ -64,11 +68,10 @@ def training_progress(config: Config, run: Run, facts: dict[str, Any], shown: bo
         TimeRemainingColumn(),
         TextColumn("{task.fields[note]}"),
     )
-    with Progress(*columns, disable=not shown) as bar:
+    console = Console(quiet=not shown)  # of its own: the global one goes on as it was
+    with Progress(*columns, console=console, disable=not shown) as bar:
         if shown:
             processes = facts["processes"]
             count = "1 process" if processes == 1 else f"{processes} processes"
             bar.console.print(f"{config.name}: neurons on {facts['backend']}, {count}", highlight=False)
-        progress = TrainingProgress(bar, run, config.name)
-        progress.bar.console.quiet = not shown
-        yield progress
+        yield TrainingProgress(bar, run, config.name)

@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from types import ModuleType
-from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-if TYPE_CHECKING:
-    from .augment import Draws
+from hardware.errors import NotAvailableError
+
+from .draws import Draws
 
 INSTALL = 'RandAugment is computed by kornia: pip install "qkformer[train]"'
 MAXIMUM = 10.0  # of the magnitude
@@ -37,7 +37,7 @@ def rand_augment(
     image. Geometric operations are bilinear, with `colour` [C or 1, 1, 1] beyond the border.
 
     Raises:
-        ImportError: kornia is not installed.
+        NotAvailableError: kornia is not installed.
     """
     enhance = _kornia()
     operations = list(OPERATIONS.values())
@@ -66,7 +66,7 @@ def _kornia() -> ModuleType:
     try:
         import kornia.enhance
     except ImportError as error:
-        raise ImportError(INSTALL) from error
+        raise NotAvailableError(INSTALL) from error
     return kornia.enhance
 
 

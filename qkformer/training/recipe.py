@@ -6,10 +6,12 @@ import math
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
+from hardware.errors import InputError
+
 from .augment import Augmentation
 
 PRECISIONS = ("fp32", "bf16")
-WHOLE = ("epochs", "batch_size", "accumulation", "threads")
+AT_LEAST_ONE = ("epochs", "batch_size", "accumulation", "threads")
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,9 @@ class Recipe:
         compile: whether torch.compile runs over the model.
         seed: of weights, order and augmentation.
         threads: of a CPU; they decide the order of sums, hence their last digits, hence in time all others.
+
+    Raises:
+        InputError: a number out of its range.
     """
 
     epochs: int = 40
@@ -52,24 +57,24 @@ class Recipe:
     seed: int = 0
     threads: int = 1
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for entry in fields(self):
             value = getattr(self, entry.name)
             if entry.name in ("augmentation", "precision", "channels_last", "compile"):
                 continue
-            least = 1 if entry.name in WHOLE else 0
+            least = 1 if entry.name in AT_LEAST_ONE else 0
             if value is not None and not least <= value < math.inf:
-                raise ValueError(f"{entry.name} is {value}; it must be at least {least}")
+                raise InputError(f"{entry.name} is {value}; it must be at least {least}")
         if self.cool_down >= self.epochs:
-            raise ValueError(f"cool_down is {self.cool_down}; it must be below epochs, which is {self.epochs}")
+            raise InputError(f"cool_down is {self.cool_down}; it must be below epochs, which is {self.epochs}")
         if self.warm_up > 1 or self.label_smoothing >= 1:
-            raise ValueError(
+            raise InputError(
                 f"warm_up is {self.warm_up} and label_smoothing {self.label_smoothing}; they are shares, below 1"
             )
         if self.precision not in PRECISIONS:
-            raise ValueError(f"precision is {self.precision!r}; it must be one of {', '.join(PRECISIONS)}")
+            raise InputError(f"precision is {self.precision!r}; it must be one of {', '.join(PRECISIONS)}")
         if self.accumulation > self.batch_size:
-            raise ValueError(f"accumulation is {self.accumulation}; it must be at most batch_size, {self.batch_size}")
+            raise InputError(f"accumulation is {self.accumulation}; it must be at most batch_size, {self.batch_size}")
 
     def learning_rate_at(self, step: int, steps: int) -> float:
         """The rate of step number `step` (from 0) of `steps`: linear warm-up, a cosine down to the last, cool-down."""

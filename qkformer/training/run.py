@@ -6,22 +6,23 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from hardware.errors import UserError
 from hardware.files import write_atomically
 
 from ..checkpoints.state_dict import CheckpointError, read_pickle
-from ..data.images import ImageData
+from ..data.image_data import ImageData
 from ..models.config import Config
 from ..models.model import SpikingTransformer, create_model
+from .epoch import Epoch
 from .evaluate import EVALUATION_BATCH, Evaluation, count_batches, neuron_paths
+from .objective import Objective
 from .recipe import Recipe
 from .synchronized_batchnorm import synchronize_batchnorm
 
@@ -35,39 +36,7 @@ class TrainingError(UserError, RuntimeError):
     """A run that cannot go on."""
 
 
-@dataclass(frozen=True)
-class Epoch:
-    """What one epoch of training came to.
-
-    `loss` is the mean over the training images; `accuracy` and `firing_rate` (spikes per neuron and time step) are
-    of the held-out images; `seconds` is the run so far.
-    """
-
-    epoch: int
-    epochs: int
-    loss: float
-    accuracy: float
-    seconds: float
-    firing_rate: float = 0.0
-    images_per_second: float = 0.0
-
-
-class Objective(nn.Module):
-    """The summed cross entropy of a batch, as one module, so that accelerate and torch.compile see all of it."""
-
-    def __init__(self, network: nn.Module, label_smoothing: float):
-        super().__init__()
-        self.network = network
-        self.label_smoothing = label_smoothing
-
-    def forward(self, images: Tensor, targets: Tensor) -> Tensor:
-        """Images [B, C, H, W], labels [B] or shares of classes [B, classes] -> the sum over the batch, a scalar."""
-        logits = self.network(images)
-        logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
-        return F.cross_entropy(logits, targets, reduction="sum", label_smoothing=self.label_smoothing)
-
-
-class Run:
+class TrainingRun:
     """A model with its optimizer, at a step of an epoch. Every random number follows from the seed and the step.
 
     Hence nothing of a random generator needs saving, and a batch is the same whether or not the run was
@@ -85,7 +54,7 @@ class Run:
         wrap: Wrap | None = None,
         workers: int = 0,
         task: dict[str, Any],
-    ):
+    ) -> None:
         self.accelerator, self.data, self.recipe, self.task = accelerator, data, recipe, task
         self.share = {"rank": accelerator.process_index, "world": accelerator.num_processes, "workers": workers}
         self.model = _seeded_model(config, recipe.seed)
@@ -241,5 +210,5 @@ def _seeded_model(config: Config, seed: int) -> SpikingTransformer:
 def _optimizer(model: SpikingTransformer, recipe: Recipe) -> torch.optim.Optimizer:
     matrices = [parameter for parameter in model.parameters() if parameter.ndim > 1]
     vectors = [parameter for parameter in model.parameters() if parameter.ndim <= 1]
-    groups = [{"params": matrices}, {"params": vectors, "weight_decay": 0.0}]
+    groups: list[dict[str, Any]] = [{"params": matrices}, {"params": vectors, "weight_decay": 0.0}]
     return torch.optim.AdamW(groups, lr=recipe.learning_rate, weight_decay=recipe.weight_decay)

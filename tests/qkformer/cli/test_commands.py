@@ -9,11 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from digits_folder import write_mixed_folder
 
 import hardware
 from export import quantize
 from qkformer import create_model, get_config, load_checkpoint, load_data, read_metadata, record_spikes, save_checkpoint
-from qkformer.data.images import load_pictures
+from qkformer.data import load_images
 
 COMMAND = Path(sys.executable).with_name("qkformer")
 README = (Path(__file__).parents[3] / "README.md").read_text()
@@ -132,8 +133,8 @@ def test_train_goes_on_from_a_checkpoint_on_quantized_weights(qkformer, few_digi
     model, _ = load_checkpoint("runs/qkformer-digits/model.safetensors")
     metadata = read_metadata("runs/qkformer-digits/model.safetensors")
     assert (metadata["initial"]["name"], metadata["wrap"]) == ("qkformer-digits.safetensors", "quantization_aware")
-    fixed = quantize(model, load_pictures(few_digits, "train", 256)[0])
-    images, labels = load_pictures(few_digits, "test")
+    fixed = quantize(model, load_images(few_digits, "train", 256)[0])
+    images, labels = load_images(few_digits, "test")
     assert metadata["accuracy"] == (fixed(images).argmax(1) == labels).double().mean()
     assert 0 < metadata["firing_rate"] < 0.5
     before = load_checkpoint("qkformer-digits")[0].state_dict()
@@ -141,7 +142,44 @@ def test_train_goes_on_from_a_checkpoint_on_quantized_weights(qkformer, few_digi
     assert any(moved)
 
 
-def test_commands_read_folders_of_pictures(qkformer, few_digits):
+def test_a_model_trained_on_images_of_mixed_sizes_runs_on_them(qkformer, tmp_path):
+    """Train, info, export, simulate and verify take one folder, and see the same images."""
+    data = ("--data", write_mixed_folder(tmp_path / "mixed"))
+    model = "runs/qkformer-digits/model.safetensors"
+    options = ("--epochs", 1, "--batch-size", 20, "--json", "train.json")
+    assert qkformer("train", "qkformer-digits", *data, *options).status == 0
+    trained = json.loads(Path("train.json").read_text())["accuracy"]
+    result = qkformer("info", model, *data, "--images", 20)
+    assert result.status == 0
+    assert f"accuracy {100 * trained:.2f} %" in result.out
+    assert qkformer("export", model, *data, "-o", "model.nir").status == 0
+    assert qkformer("simulate", "model.nir", *data, "--images", 2, "-o", "t.npz").status == 0
+    assert qkformer("verify", model, *data, "--images", 2, "--against", "interpreter").status == 0
+    assert parity("runs/verify/parity.json")["mismatches"] == 0
+    graph = hardware.read_graph("model.nir")
+    images, _ = load_images(str(data[1]), "test", 2, channels=1, image_size=8)
+    expected = hardware.interpret(graph, hardware.encoding_of(graph).encode(images))
+    assert hardware.compare(expected, hardware.SpikeTrace.load("t.npz")).mismatches == 0
+
+
+def test_one_file_of_arrays_serves_every_command(qkformer, refused):
+    arrays = {}
+    for split, count in (("train", 32), ("test", 20)):
+        images, labels = load_data("digits", split)
+        arrays |= {f"{split}_images": images[:count].numpy(), f"{split}_labels": labels[:count].numpy()}
+    np.savez("digits.npz", **arrays)
+    options = ("--data", "digits.npz", "--epochs", 1, "--batch-size", 16, "--json", "train.json")
+    assert qkformer("train", "qkformer-digits", *options).status == 0
+    model = "runs/qkformer-digits/model.safetensors"
+    accuracy = json.loads(Path("train.json").read_text())["accuracy"]
+    result = qkformer("info", model, "--data", "digits.npz", "--images", 20)
+    assert f"accuracy {100 * accuracy:.2f} %" in result.out
+    assert qkformer("export", model, "--data", "digits.npz", "-o", "model.nir").status == 0
+    np.savez("few.npz", images=arrays["test_images"])
+    refused("train", "qkformer-digits", "--data", "few.npz", names=["few.npz", "train_images, train_labels", "missing"])
+
+
+def test_commands_read_folders_of_images(qkformer, few_digits):
     result = qkformer("info", "qkformer-digits", "--data", few_digits, "--images", "30", "--json", "info.json")
     assert result.status == 0
     (accuracy,) = re.findall(r"accuracy ([\d.]+) %", result.out)

@@ -98,7 +98,7 @@ BAD_DATA = {
     "complex": ({"images": np.ones((2, 1, 8, 8), complex)}, ["'images'", "complex128"]),
     "object": ({"images": np.array([None])}, ["not a readable .npz"]),
     "nan": ({"images": np.full((2, 1, 8, 8), np.nan)}, ["nan"]),
-    "unnamed": ({"pictures": np.ones((2, 1, 8, 8))}, ["pictures", "'images'"]),
+    "unnamed": ({"photos": np.ones((2, 1, 8, 8))}, ["photos", "'images'"]),
     "unlabelled": ({"images": np.ones((2, 1, 8, 8)), "labels": np.ones(3, int)}, ["'labels'", "[3]", "2 images"]),
 }
 
@@ -127,7 +127,10 @@ def test_a_damaged_file_of_images(content, refused, graph):
 @pytest.mark.parametrize(
     ("arguments", "names"),
     [
-        (("verify", "qkformer-digits", "--data", "faces"), ["--data", "faces", "digits"]),
+        (
+            ("verify", "qkformer-digits", "--data", "faces"),
+            ["data 'faces'", "digits", "hub:OWNER/NAME"],
+        ),
         (("verify", "qkformer-digits", "--data", "gone.npz"), ["gone.npz"]),
         (("verify", "qkformer-digits", "--images", "0"), ["--images", "0", "at least 1"]),
         (("verify", "qkformer-digits", "--images", "many"), ["--images", "integer"]),
@@ -139,6 +142,7 @@ def test_a_damaged_file_of_images(content, refused, graph):
         (("info", "qkformer-11"), ["qkformer-11"]),
         (("train", "qkformer-11"), ["qkformer-11", "qkformer-digits"]),
         (("train", "qkformer-digits", "--data", "faces"), ["faces", "digits"]),
+        (("train", "qkformer-digits", "--data", "uoft-cs/cifar10"), ["no such folder", "hub:OWNER/NAME"]),
         (("train", "qkformer-digits", "--epochs", "0"), ["epochs", "0", "at least 1"]),
         (("train", "qkformer-digits", "--resume"), ["model.safetensors.state", "no state to resume from"]),
         (("demo", "--sections", "-1"), ["sections", "-1"]),

@@ -6,7 +6,7 @@ from qkformer.data.decode import as_mode, center_crop, pixels, random_resized_cr
 
 
 def ramp(width, height):
-    """A picture whose red is the column and whose green is the row."""
+    """An image whose red is the column and whose green is the row."""
     columns, rows = np.meshgrid(np.arange(width), np.arange(height))
     return Image.fromarray(np.stack([columns, rows, 0 * rows], axis=-1).astype(np.uint8))
 
@@ -46,14 +46,14 @@ def test_a_center_crop_keeps_the_aspect():
 def test_transparent_palettes_and_other_modes_become_what_is_asked_for():
     palette = ramp(8, 8).convert("P")
     palette.info["transparency"] = b"\x00\x80"
-    for picture in palette, ramp(8, 8).convert("RGBA"), ramp(8, 8).convert("CMYK"), ramp(8, 8).convert("1"):
-        assert pixels(as_mode(picture, 3)).shape == (3, 8, 8)
-        assert pixels(as_mode(picture, 1)).shape == (1, 8, 8)
+    for image in palette, ramp(8, 8).convert("RGBA"), ramp(8, 8).convert("CMYK"), ramp(8, 8).convert("1"):
+        assert pixels(as_mode(image, 3)).shape == (3, 8, 8)
+        assert pixels(as_mode(image, 1)).shape == (1, 8, 8)
 
 
 def test_what_would_be_cut_off_is_refused():
     deep = Image.fromarray(np.full((4, 4), 3000, dtype=np.uint16))
     with pytest.raises(ValueError, match="more than 8 bits a channel"):
         as_mode(deep, 1)
-    with pytest.raises(ValueError, match="channels is 2; pictures have 1"):
+    with pytest.raises(ValueError, match="channels is 2; images have 1"):
         as_mode(ramp(4, 4), 2)

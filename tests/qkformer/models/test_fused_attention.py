@@ -7,7 +7,7 @@ import torch
 
 from qkformer import PLIF, create_model, get_config, record_spikes
 from qkformer.kernels import KernelError, set_backend
-from qkformer.kernels.qk_attention import MAX_STEPS
+from qkformer.kernels.qk_attention_operator import MAX_STEPS
 from qkformer.models import attention as attention_module
 from qkformer.models.attention import QKAttention
 from qkformer.models.config import EmbedLayer, PatchEmbedConfig, StageConfig

@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from qkformer import load_digits
-from qkformer.training.augment import Augmentation, Draws, mix
+from qkformer.training.augment import Augmentation, mix
+from qkformer.training.draws import Draws
 
 EVERYTHING = Augmentation(
     crop=2, flip=0.5, affine=0.5, rand_augment=2, mixup=0.5, cutmix=1.0, erasing=0.5, magnitude_deviation=1.0
@@ -23,7 +24,7 @@ PARTS = {
 needs_kornia = {"rand_augment", "everything"}
 
 
-def pictures(count=12, channels=3, size=16):
+def random_images(count=12, channels=3, size=16):
     generator = torch.Generator().manual_seed(3)
     return (
         torch.rand(count, channels, size, size, generator=generator),
@@ -39,7 +40,7 @@ def augmentation(request):
 
 
 def test_nothing_is_done_unless_asked_for():
-    images, labels = pictures()
+    images, labels = random_images()
     changed, targets = Augmentation()(images, labels, 5, (0,))
     assert torch.equal(changed, images)
     assert torch.equal(targets, labels)
@@ -47,7 +48,7 @@ def test_nothing_is_done_unless_asked_for():
 
 @pytest.mark.parametrize("channels", [1, 3])
 def test_a_seed_decides_everything(augmentation, channels):
-    images, labels = pictures(channels=channels)
+    images, labels = random_images(channels=channels)
     before = images.clone()
     torch.manual_seed(0)
     state = torch.get_rng_state()
@@ -67,7 +68,7 @@ def test_a_seed_decides_everything(augmentation, channels):
 
 
 def test_targets_are_shares_of_classes(augmentation):
-    images, labels = pictures()
+    images, labels = random_images()
     _, targets = augmentation(images, labels, 5, (4,))
     if augmentation.mixup or augmentation.cutmix:
         assert targets.shape == (12, 5)
@@ -83,7 +84,7 @@ def test_an_image_is_treated_alike_however_many_processes_there_are(part):
     if part in needs_kornia:
         pytest.importorskip("kornia", reason="kornia is an optional package")
     augmentation = PARTS[part].without_mixing()
-    images, labels = pictures(11)
+    images, labels = random_images(11)
     whole, _ = augmentation(images, labels, 5, (1, 2), batch_size=12)
     for rank in range(3):
         own = slice(rank, None, 3)
@@ -97,7 +98,7 @@ def test_a_share_larger_than_the_batch_is_refused():
 
 
 def test_a_crop_is_a_window_of_the_bordered_image():
-    images, labels = pictures(64, size=6)
+    images, labels = random_images(64, size=6)
     fill = (0.25, 0.5, 0.75)
     changed, _ = Augmentation(crop=2)(images, labels, 5, (0,), fill=fill)
     bordered = torch.tensor(fill)[:, None, None].expand(64, 3, 10, 10).clone()
@@ -111,7 +112,7 @@ def test_a_crop_is_a_window_of_the_bordered_image():
 
 
 def test_a_flip_mirrors_left_and_right():
-    images, labels = pictures(400, 1, 4)
+    images, labels = random_images(400, 1, 4)
     changed, _ = Augmentation(flip=0.25)(images, labels, 5, (0,))
     mirrored = (changed == images.flip(-1)).flatten(1).all(1)
     assert ((changed == images).flatten(1).all(1) ^ mirrored).all()
@@ -126,7 +127,7 @@ def test_affine_is_light():
 
 
 def test_erasing_wipes_out_one_rectangle():
-    images, labels = pictures(300)
+    images, labels = random_images(300)
     changed, _ = Augmentation(erasing=0.5)(images, labels, 5, (0,), fill=(2.0, 3.0, 4.0))
     erased = changed[:, 0] == 2.0
     assert 120 < erased.flatten(1).any(1).sum() < 180
@@ -143,7 +144,7 @@ def test_erasing_wipes_out_one_rectangle():
 
 
 def test_mixup_is_a_weighted_sum():
-    images, labels = pictures(8)
+    images, labels = random_images(8)
     shares = torch.eye(5)[labels]
     kept = np.random.default_rng(5).beta(0.5, 0.5)
     mixed, targets = mix(images, shares, 0.5, 0.0, np.random.default_rng(5))
@@ -152,7 +153,7 @@ def test_mixup_is_a_weighted_sum():
 
 
 def test_cutmix_gives_classes_the_share_of_the_area():
-    images, _ = pictures(8)
+    images, _ = random_images(8)
     shares, sizes = torch.eye(8), set()
     for seed in range(40):
         mixed, targets = mix(images, shares, 0.0, 1.0, np.random.default_rng(seed))
@@ -166,7 +167,7 @@ def test_cutmix_gives_classes_the_share_of_the_area():
 
 
 def test_a_coin_chooses_between_mixup_and_cutmix():
-    images, labels = pictures(8)
+    images, labels = random_images(8)
     both, cuts = Augmentation(mixup=0.8, cutmix=1.0), 0
     for seed in range(100):
         mixed, _ = both(images, labels, 5, (seed,))
@@ -178,8 +179,8 @@ def test_a_coin_chooses_between_mixup_and_cutmix():
     ("numbers", "message"),
     [
         ({"flip": 1.5}, "flip is 1.5; it must be from 0 to 1"),
-        ({"crop": -1}, "crop is -1; it must be a whole number at least 0"),
-        ({"rand_augment": 1.5}, "rand_augment is 1.5; it must be a whole number at least 0"),
+        ({"crop": -1}, "crop is -1; it must be an integer at least 0"),
+        ({"rand_augment": 1.5}, "rand_augment is 1.5; it must be an integer at least 0"),
         ({"magnitude": 11}, "magnitude is 11; it must be from 0 to 10"),
         ({"mixup": float("nan")}, "mixup is nan; it must be at least 0"),
     ],

@@ -5,9 +5,10 @@ import sys
 import time
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
-from digits_folder import write_digits
+from digits_folder import write_digits, write_mixed_folder
 
 from export import quantize
 from qkformer import (
@@ -21,6 +22,7 @@ from qkformer import (
     read_metadata,
     train,
 )
+from qkformer.data import load_inputs
 from qkformer.training.augment import Augmentation
 from qkformer.training.evaluate import Evaluation, count_batches
 from qkformer.training.run import TrainingError
@@ -93,6 +95,32 @@ def test_accuracy_and_firing_rate_are_those_of_the_checkpoint(whole):
     assert 0 < found.firing_rate < 1
 
 
+def test_accuracy_is_that_on_the_images_that_every_command_takes(tmp_path):
+    """Of files of mixed sizes, grey and in colour: what is trained, cut and evaluated is what is loaded."""
+    write_mixed_folder(tmp_path / "folder")
+    recipe, source = replace(RECIPE, epochs=1, learning_rate=1e-4), str(tmp_path / "folder")
+    options = {"recipe": recipe, "initial": "qkformer-digits", "show_progress": False}
+    last = train("qkformer-digits", output=tmp_path / "model", data=source, **options)
+    model, config = load_checkpoint(tmp_path / "model")
+    images, labels = load_inputs(source, config)
+    assert images.shape == (20, 1, 8, 8)
+    assert 0.2 < last.accuracy < 1
+    found = Evaluation.of(count_batches(model, [(images, labels)], scale=1))
+    assert (last.accuracy, last.firing_rate) == (found.accuracy, round(found.firing_rate, 5))
+
+
+def test_a_file_of_arrays_is_trained_on(tmp_path):
+    arrays = {}
+    for split, count in (("train", 32), ("test", 20)):
+        images, labels = load_digits(split)
+        arrays |= {f"{split}_images": images[:count].numpy(), f"{split}_labels": labels[:count].numpy()}
+    np.savez(tmp_path / "digits.npz", **arrays)
+    recipe, source = replace(RECIPE, epochs=1), str(tmp_path / "digits.npz")
+    last = train("qkformer-digits", output=tmp_path / "model", data=source, recipe=recipe, show_progress=False)
+    model, config = load_checkpoint(tmp_path / "model")
+    assert last.accuracy == evaluate(model, *load_inputs(source, config))
+
+
 def test_ctrl_c_after_an_epoch_resumes_to_the_same_weights(whole, run, tmp_path):
     def interrupt(epoch):
         raise KeyboardInterrupt
@@ -107,7 +135,8 @@ def test_ctrl_c_after_an_epoch_resumes_to_the_same_weights(whole, run, tmp_path)
 SCRIPT = """
 import sys
 from qkformer import Recipe, train
-from qkformer.augment import Augmentation
+from qkformer.data import load_inputs
+from qkformer.training.augment import Augmentation
 recipe = Recipe(epochs=2, batch_size=16, threads=1,
                 augmentation=Augmentation(affine=1.0, flip=0.2, mixup=0.3, erasing=0.2))
 train("qkformer-digits", output=sys.argv[2], data=sys.argv[1], recipe=recipe, save_every=float(sys.argv[3]),
@@ -177,11 +206,9 @@ def test_weights_may_come_from_a_checkpoint_with_other_time_steps(whole, digits_
 
 def test_micro_batches_add_up_to_the_gradient_of_the_batch(monkeypatch, run, tmp_path):
     """Two halves that are alike have the BatchNorm of the whole; so have their gradients to be."""
-    from qkformer import image_data
-
     images, labels = load_digits("train")
     halves = (images[:16].repeat(2, 1, 1, 1), labels[:16].repeat(2))
-    monkeypatch.setattr(image_data, "load_digits", lambda split: halves)
+    monkeypatch.setattr("qkformer.data.sources.digits.load_digits", lambda split: halves)
     monkeypatch.setattr(torch, "randperm", lambda count, generator=None: torch.arange(count))
     plain = Recipe(epochs=1, batch_size=32, threads=1, learning_rate=1e-3, augmentation=Augmentation())
     options = {"data": "digits"}
@@ -210,6 +237,13 @@ def test_the_threads_are_those_of_the_recipe_and_then_as_before(run, tmp_path):
     run(tmp_path / "run", recipe, on_epoch=lambda _: seen.append(torch.get_num_threads()))
     assert seen == [before + 1]
     assert torch.get_num_threads() == before
+
+
+def test_a_quiet_run_leaves_the_console_as_it_was(run, tmp_path, capsys):
+    run(tmp_path / "quiet", replace(RECIPE, epochs=1))
+    assert capsys.readouterr().out == ""
+    run(tmp_path / "loud", replace(RECIPE, epochs=1), show_progress=True)
+    assert "qkformer-digits: neurons on plain PyTorch on the CPU, 1 process" in capsys.readouterr().out
 
 
 def test_tensorboard_has_every_epoch(run, tmp_path):

@@ -19,7 +19,7 @@ import json, os, sys, warnings
 from dataclasses import asdict
 import torch
 from qkformer import Recipe, get_config, train
-from qkformer.augment import Augmentation
+from qkformer.training.augment import Augmentation
 warnings.simplefilter("error")
 torch.set_default_dtype(torch.float64)
 recipe = Recipe(epochs=2, batch_size=16, threads=1, augmentation=Augmentation(affine=1.0, flip=0.2, erasing=0.2))

@@ -8,7 +8,8 @@ import pytest
 import torch
 from PIL import Image, ImageEnhance, ImageOps
 
-from qkformer.training.augment import Augmentation, Draws
+from qkformer.training.augment import Augmentation
+from qkformer.training.draws import Draws
 from qkformer.training.rand_augment import OPERATIONS, rand_augment
 
 kornia = pytest.importorskip("kornia.enhance", reason="kornia is an optional package")
@@ -16,31 +17,31 @@ SIZE = 32
 FILL = 128
 
 
-def affine(picture, matrix):
-    return picture.transform(picture.size, Image.Transform.AFFINE, matrix, Image.Resampling.BILINEAR, fillcolor=FILL3)
+def affine(image, matrix):
+    return image.transform(image.size, Image.Transform.AFFINE, matrix, Image.Resampling.BILINEAR, fillcolor=FILL3)
 
 
 FILL3 = (FILL,) * 3
-REFERENCES = {  # of a picture and a magnitude in [-1, 1]
-    "auto_contrast": lambda picture, v: ImageOps.autocontrast(picture),
-    "equalize": lambda picture, v: ImageOps.equalize(picture),
-    "invert": lambda picture, v: ImageOps.invert(picture),
-    "rotate": lambda picture, v: picture.rotate(30 * v, Image.Resampling.BILINEAR, fillcolor=FILL3),
-    "posterize": lambda picture, v: ImageOps.posterize(picture, 4 - int(abs(v) * 4)),
-    "solarize": lambda picture, v: ImageOps.solarize(picture, 256 - int(abs(v) * 256)),
-    "solarize_add": lambda picture, v: picture.point([i + int(110 * abs(v)) if i < 128 else i for i in range(256)] * 3),
-    "color": lambda picture, v: ImageEnhance.Color(picture).enhance(1 + 0.9 * v),
-    "contrast": lambda picture, v: ImageEnhance.Contrast(picture).enhance(1 + 0.9 * v),
-    "brightness": lambda picture, v: ImageEnhance.Brightness(picture).enhance(1 + 0.9 * v),
-    "sharpness": lambda picture, v: ImageEnhance.Sharpness(picture).enhance(1 + 0.9 * v),
-    "shear_x": lambda picture, v: affine(picture, (1, 0.3 * v, 0, 0, 1, 0)),
-    "shear_y": lambda picture, v: affine(picture, (1, 0, 0, 0.3 * v, 1, 0)),
-    "translate_x": lambda picture, v: affine(picture, (1, 0, 0.45 * v * SIZE, 0, 1, 0)),
-    "translate_y": lambda picture, v: affine(picture, (1, 0, 0, 0, 1, 0.45 * v * SIZE)),
+REFERENCES = {  # of an image and a magnitude in [-1, 1]
+    "auto_contrast": lambda image, v: ImageOps.autocontrast(image),
+    "equalize": lambda image, v: ImageOps.equalize(image),
+    "invert": lambda image, v: ImageOps.invert(image),
+    "rotate": lambda image, v: image.rotate(30 * v, Image.Resampling.BILINEAR, fillcolor=FILL3),
+    "posterize": lambda image, v: ImageOps.posterize(image, 4 - int(abs(v) * 4)),
+    "solarize": lambda image, v: ImageOps.solarize(image, 256 - int(abs(v) * 256)),
+    "solarize_add": lambda image, v: image.point([i + int(110 * abs(v)) if i < 128 else i for i in range(256)] * 3),
+    "color": lambda image, v: ImageEnhance.Color(image).enhance(1 + 0.9 * v),
+    "contrast": lambda image, v: ImageEnhance.Contrast(image).enhance(1 + 0.9 * v),
+    "brightness": lambda image, v: ImageEnhance.Brightness(image).enhance(1 + 0.9 * v),
+    "sharpness": lambda image, v: ImageEnhance.Sharpness(image).enhance(1 + 0.9 * v),
+    "shear_x": lambda image, v: affine(image, (1, 0.3 * v, 0, 0, 1, 0)),
+    "shear_y": lambda image, v: affine(image, (1, 0, 0, 0.3 * v, 1, 0)),
+    "translate_x": lambda image, v: affine(image, (1, 0, 0.45 * v * SIZE, 0, 1, 0)),
+    "translate_y": lambda image, v: affine(image, (1, 0, 0, 0, 1, 0.45 * v * SIZE)),
 }
 
 
-def picture():
+def colourful():
     """Smooth, of all brightnesses, with the colours apart."""
     y, x = np.mgrid[0:SIZE, 0:SIZE] / SIZE
     waves = [np.sin(3 * x + 2 * y + shift) * np.cos(4 * y - shift) for shift in (0.0, 1.0, 2.0)]
@@ -58,11 +59,11 @@ def test_every_operation_has_a_reference():
 @pytest.mark.parametrize("name", OPERATIONS)
 @pytest.mark.parametrize("magnitude", [-0.9, -0.35, 0.6, 0.9])
 def test_an_operation_is_pillows(name, magnitude):
-    image = as_tensor(picture())
+    image = as_tensor(colourful())
     # Beside another image and magnitude, which must not matter.
     batch, signed = torch.cat([image.flip(-1), image]), torch.tensor([0.2, magnitude])
     ours = OPERATIONS[name](kornia, batch, signed, torch.full((3, 1, 1), FILL / 255))[1].clamp(0, 1)
-    reference = as_tensor(REFERENCES[name](picture(), magnitude))[0]
+    reference = as_tensor(REFERENCES[name](colourful(), magnitude))[0]
     difference = (ours - reference).abs()
     # Pillow rounds to whole values; what lies on the border itself it does not blend with the colour beyond.
     share = 0.93 if name.startswith(("rotate", "shear", "translate")) else 1.0
@@ -71,7 +72,7 @@ def test_an_operation_is_pillows(name, magnitude):
 
 
 def test_grey_images_have_no_colour_to_change():
-    image = as_tensor(picture())[:, :1]
+    image = as_tensor(colourful())[:, :1]
     assert torch.equal(OPERATIONS["color"](kornia, image, torch.tensor([0.9]), torch.zeros(1, 1, 1)), image)
 
 

@@ -8,7 +8,7 @@ from torch import Tensor
 from .backend import KernelError, resolve_backend
 from .batchnorm_lif_reference import batchnorm_lif_reference
 from .layout import in_steps
-from .lif import check_currents
+from .lif_operator import check_currents
 
 
 def batchnorm_lif(
@@ -54,5 +54,5 @@ def batchnorm_lif_forward(x: Tensor, scale: Tensor, shift: Tensor, tau: float | 
 
 
 @batchnorm_lif_forward.register_fake
-def _(x, scale, shift, tau, v_threshold):
+def _(x: Tensor, scale: Tensor, shift: Tensor, tau: float | None, v_threshold: float) -> Tensor:
     return torch.empty_like(in_steps(x))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -66,21 +68,21 @@ def lif_backward(grad: Tensor, x: Tensor, tau: float | None, v_threshold: float,
 
 
 @lif_forward.register_fake
-def _(x, tau, v_threshold, alpha):
+def _(x: Tensor, tau: float | None, v_threshold: float, alpha: float) -> Tensor:
     return torch.empty_like(in_steps(x))
 
 
 @lif_backward.register_fake
-def _(grad, x, tau, v_threshold, alpha):
+def _(grad: Tensor, x: Tensor, tau: float | None, v_threshold: float, alpha: float) -> Tensor:
     return torch.empty_like(in_steps(x))
 
 
-def _keep(ctx, inputs, output):
+def _keep(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
     x, *ctx.constants = inputs
     ctx.save_for_backward(x)
 
 
-def _differentiate(ctx, grad):
+def _differentiate(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
     return lif_backward(grad, *ctx.saved_tensors, *ctx.constants), None, None, None
 
 

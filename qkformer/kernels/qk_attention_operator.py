@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from .backend import KernelError, resolve_backend
 from .layout import laid_out_as
-from .lif import check_currents
+from .lif_operator import check_currents
 from .lif_reference import SURROGATE_ALPHA
 from .qk_attention_reference import qk_attention_reference
 
@@ -161,23 +162,41 @@ def qk_attention_backward(
 
 
 @qk_attention.register_fake
-def _(q, k, heads, tau, v_threshold, attention_threshold, alpha):
+def _(
+    q: Tensor,
+    k: Tensor,
+    heads: int | None,
+    tau: float | None,
+    v_threshold: float,
+    attention_threshold: float,
+    alpha: float,
+) -> tuple[Tensor, Tensor]:
     T, B, C, H, W = q.shape
     shape = (T, B, C, 1, 1) if heads is None else (T, B, heads, H, W)
     return torch.empty_like(in_planes(q)), q.new_empty(shape, dtype=torch.int32)
 
 
 @qk_attention_backward.register_fake
-def _(grad, q, k, sums, heads, tau, v_threshold, attention_threshold, alpha):
+def _(
+    grad: Tensor,
+    q: Tensor,
+    k: Tensor,
+    sums: Tensor,
+    heads: int | None,
+    tau: float | None,
+    v_threshold: float,
+    attention_threshold: float,
+    alpha: float,
+) -> tuple[Tensor, Tensor]:
     return torch.empty_like(in_planes(q)), torch.empty_like(in_planes(q))
 
 
-def _keep(ctx, inputs, output):
+def _keep(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
     q, k, *ctx.constants = inputs
     ctx.save_for_backward(q, k, output[1])
 
 
-def _differentiate(ctx, grad, grad_sums):
+def _differentiate(ctx: Any, grad: Tensor, grad_sums: Tensor) -> tuple[Tensor | None, ...]:
     return *qk_attention_backward(grad, *ctx.saved_tensors, *ctx.constants), *[None] * len(ctx.constants)
 
 

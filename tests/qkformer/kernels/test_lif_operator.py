@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from qkformer.kernels import KernelError, lif
-from qkformer.kernels.lif import lif_backward, lif_forward
+from qkformer.kernels.lif_operator import lif_backward, lif_forward
 from qkformer.kernels.lif_reference import charge, lif_reference, multi_step, spike
 
 if importlib.util.find_spec("triton"):

@@ -4,7 +4,7 @@ from torch import nn
 
 from qkformer import LIF, PLIF, create_model, record_spikes
 from qkformer.kernels import KernelError, batchnorm_lif, lif, set_backend
-from qkformer.kernels.batchnorm_lif import batchnorm_lif_forward
+from qkformer.kernels.batchnorm_lif_operator import batchnorm_lif_forward
 from qkformer.kernels.batchnorm_lif_reference import scale_and_shift
 
 

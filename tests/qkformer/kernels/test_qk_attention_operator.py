@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from qkformer.kernels import KernelError, channel_attention, lif, qk_attention, token_attention
-from qkformer.kernels.qk_attention import MAX_STEPS
+from qkformer.kernels import KernelError, channel_attention, lif, qk_attention_operator, token_attention
+from qkformer.kernels.qk_attention_operator import MAX_STEPS
 from qkformer.kernels.qk_attention_reference import qk_attention_reference
 
 CONSTANTS = {"tau": 2.0, "v_threshold": 0.8}
@@ -201,9 +201,9 @@ def test_the_operator_is_an_ordinary_one(device, heads, channels_last):
     if channels_last:
         q = q.permute(0, 1, 3, 4, 2).contiguous().permute(0, 1, 4, 2, 3)
     constants = (heads, *OPERATOR_CONSTANTS)
-    torch.library.opcheck(qk_attention.qk_attention, (q.requires_grad_(), k.requires_grad_(), *constants))
-    sums = qk_attention.qk_attention(q, k, *constants)[1]
-    torch.library.opcheck(qk_attention.qk_attention_backward, (grad, q.detach(), k.detach(), sums, *constants))
+    torch.library.opcheck(qk_attention_operator.qk_attention, (q.requires_grad_(), k.requires_grad_(), *constants))
+    sums = qk_attention_operator.qk_attention(q, k, *constants)[1]
+    torch.library.opcheck(qk_attention_operator.qk_attention_backward, (grad, q.detach(), k.detach(), sums, *constants))
 
 
 @pytest.mark.parametrize("heads", [1, CHANNEL])
@@ -227,7 +227,8 @@ def test_too_many_time_steps_are_for_pytorch(device, refuses, monkeypatch):
     q, k, _ = currents(MAX_STEPS + 1, 1, 3, 1, 1, device=device)
     with refuses(KernelError, "at most 32 time steps", "33", '"torch"'):
         attend(q, k, TOKEN, backend="triton")
-    monkeypatch.setattr(qk_attention, "resolve_backend", lambda backend, x: "triton")  # as `auto` does on a GPU
+    # As `auto` does on a GPU:
+    monkeypatch.setattr(qk_attention_operator, "resolve_backend", lambda backend, x: "triton")
     assert torch.equal(attend(q, k, TOKEN, backend="auto"), attend(q, k, TOKEN, backend="torch"))
 
 
