@@ -1,22 +1,26 @@
-"""Float model to fixed model to NIR graph."""
+"""Float model to float network to fixed model to NIR graph."""
 
 from hardware import write_graph
 
 from .errors import ExportError
-from .ladder.check import check_targets, reference_trace, run_targets, verify
+from .ladder.check import check_targets
 from .ladder.climb import Ladder, find_leaks, run_ladder
 from .lower.graph import count_gates, to_nir
 from .lower.onnx import run_onnx, to_onnx
-from .network.fixed_model import FixedModel
-from .quantization.certificate import Certificate, LayerCertificate
+from .network.certificate import Certificate, LayerCertificate
+from .network.fixed_model import FixedModel, reference_trace
+from .network.float_network import FloatNetwork
 from .quantization.network import quantize
 from .quantization.training import QuantizationAware
-from .sources.fold import FoldedModel, fold_model
+from .sources.fold import fold_model
+
+FoldedModel = FloatNetwork  # its name of before
 
 __all__ = [
     "Certificate",
     "ExportError",
     "FixedModel",
+    "FloatNetwork",
     "FoldedModel",
     "Ladder",
     "LayerCertificate",
@@ -29,9 +33,7 @@ __all__ = [
     "reference_trace",
     "run_ladder",
     "run_onnx",
-    "run_targets",
     "to_nir",
     "to_onnx",
-    "verify",
     "write_graph",
 ]

@@ -32,7 +32,8 @@ from qkformer import SpikingTransformer, record_spikes
 
 from ..lower.graph import to_nir
 from ..lower.onnx import check_onnx, run_onnx, to_onnx
-from ..network.fixed_model import OUTPUT, FixedModel
+from ..network.fixed_model import FixedModel
+from ..network.node_network import OUTPUT
 from ..sources.fold import fold_model
 from .check import TARGETS
 from .flips import trace_flips
@@ -47,8 +48,8 @@ Watch = Callable[[str], AbstractContextManager]
 
 
 @dataclass
-class Stage:
-    """One stage: its trace (population -> [T, B, ...]), logits [B, classes], and the graph it executed, if any."""
+class Rung:
+    """What one stage gave: its trace (population -> [T, B, ...]), logits [B, classes]; and the graph it executed."""
 
     name: str
     trace: PackedTrace
@@ -61,7 +62,7 @@ class Stage:
 class Ladder:
     """The stages of a ladder by name, in order, the report on them, and the script of the bundle, if there is one."""
 
-    stages: dict[str, Stage]
+    stages: dict[str, Rung]
     report: ParityReport
     graph: nir.NIRGraph
     script: Path | None
@@ -113,7 +114,7 @@ class _Climb:
         self.model, self.fixed, self.images, self.folder = model, fixed, images, folder
         self.run, self.fail_fast, self.memory_limit, self.watch = run, fail_fast, memory_limit, watch
         self.inputs = fixed.encode(images)
-        self.stages: dict[str, Stage] = {}
+        self.stages: dict[str, Rung] = {}
         self.steps: list[Step] = []
         self.exact: dict[str, ParityReport] = {}
         self.findings: dict[str, object] = {}
@@ -169,7 +170,7 @@ class _Climb:
         trace, start = PackedTrace(self.memory_limit), time.perf_counter()
         with self.watch(name), record_spikes(model, into=trace):
             logits = model(self.images)
-        self.stages[name] = Stage(name, trace, logits.float().cpu(), time.perf_counter() - start)
+        self.stages[name] = Rung(name, trace, logits.float().cpu(), time.perf_counter() - start)
 
     def _reference(self, trace: PackedTrace, about: Mapping[str, str]) -> None:
         """The fixed stage as it ran elsewhere."""
@@ -180,7 +181,7 @@ class _Climb:
                     f"({str(trace.about.get(what))[:12]}) than this run ({wanted[:12]}); "
                     "give the same checkpoint, --data and --images"
                 )
-        self.stages[FIXED] = Stage(FIXED, trace, self._logits(trace), 0.0)
+        self.stages[FIXED] = Rung(FIXED, trace, self._logits(trace), 0.0)
 
     def _target(self, name: str, run: Run, graph: nir.NIRGraph | None = None, target: str = "") -> None:
         """A stage whose spikes must be equal to those before. graph: what it executes, to explain a difference by."""
@@ -188,7 +189,7 @@ class _Climb:
         with self.watch(name) as progress:
             run(self.inputs, progress=progress, into=trace)
         before = next(reversed(self.stages.values()))
-        stage = Stage(name, trace, self._logits(trace), time.perf_counter() - start, graph)
+        stage = Rung(name, trace, self._logits(trace), time.perf_counter() - start, graph)
         self.stages[name] = stage
         report = hardware.compare(before.trace, trace, fail_fast=self.fail_fast)
         self.exact[name] = report
@@ -196,7 +197,7 @@ class _Climb:
         if report.first_divergence and graph and "explanation" not in self.findings:
             self._explain(before, stage, target, report)
 
-    def _explain(self, before: Stage, stage: Stage, target: str, report: ParityReport) -> None:
+    def _explain(self, before: Rung, stage: Rung, target: str, report: ParityReport) -> None:
         wanted = before.graph or reference_graph(self.fixed, stage.graph)
         sides = (Side(s.trace, Layers(graph), self.inputs) for s, graph in ((before, wanted), (stage, stage.graph)))
         reference, found = sides
@@ -220,7 +221,7 @@ class _Climb:
             mismatches += int((found != against.trace[population]).sum())  # channel attention: [C, 1, 1] to [C, H, W]
         self._step(stage, against, compared, mismatches, exact=False)
 
-    def _step(self, stage: Stage, before: Stage, compared: int, mismatches: int, exact: bool) -> None:
+    def _step(self, stage: Rung, before: Rung, compared: int, mismatches: int, exact: bool) -> None:
         error = (stage.logits - before.logits).abs().max().item()
         same = (stage.logits.argmax(1) == before.logits.argmax(1)).double().mean().item()
         self.steps.append(Step(stage.name, before.name, exact, compared, mismatches, error, same, stage.seconds))
