@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from hardware.chip import LOIHI_2, Chip
+from hardware.errors import InputError
 from hardware.graph.encoding import INPUT_LIMIT, Encoding
 from qkformer import SpikingTransformer
 
@@ -63,7 +64,10 @@ def fold_for(
 def calibrate(encoding: Encoding, calibration: Tensor) -> Encoding:
     """How the fixed network of a float network is fed. Raises what `quantize` does of its calibration."""
     scale = input_scale(encoding.name, encoding.events, calibration)
-    encoding.present(calibration[:1].detach().cpu())  # says where its shape is wrong
+    frames = (encoding.time_steps,) if encoding.events else ()
+    if tuple(calibration.shape[1:]) != (*frames, *encoding.input_shape):
+        wanted = ", ".join(map(str, ("B", *frames, *encoding.input_shape)))
+        raise InputError(f"{encoding.name} takes calibration images [{wanted}]; got {list(calibration.shape)}")
     return replace(encoding, input_scale=scale)
 
 
