@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from hardware.errors import UserError
+from hardware.errors import InputError, UserError
 
 
 class ExportError(UserError, ValueError):
@@ -14,8 +14,8 @@ class ExportError(UserError, ValueError):
 
 @contextmanager
 def naming(module: str) -> Iterator[None]:
-    """Whatever value is refused in this block, the ExportError names the module that has it."""
+    """Whatever input is refused in this block, the ExportError names the module that has it."""
     try:
         yield
-    except ValueError as error:
+    except InputError as error:
         raise ExportError(f"{module}: {error}") from error

@@ -12,10 +12,12 @@ import torch
 from hypothesis import strategies as st
 
 from export import FixedModel, to_nir
-from export.network.fixed_layers import FixedConv, FixedLIF, Gate, GroupSum, Mask, Readout, SpikePool, TokenSum
-from export.network.fixed_model import INPUT, OUTPUT
+from export.network.fixed_layers import FixedConv, FixedLIF, Gate, Readout
+from export.network.layers import GroupSum, TokenSum
+from export.network.node_network import INPUT, OUTPUT
 from hardware import Encoding, SpikeTrace
 from qkformer import record_spikes
+from qkformer.models.logic import Mask, SpikePool
 
 DECAYS = (0, 1024, 1365, 2048, 3000, 4096)
 

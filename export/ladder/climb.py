@@ -1,7 +1,7 @@
-"""The ladder: from the float model to the target stage by stage, each held against the one before on the same inputs.
+"""The ladder: from the float model to the targets, rung by rung, each held against the one before on the same inputs.
 
-    float -> folded -> fixed          float steps: agreement of spikes and logits
-    fixed -> interpreter -> read back (from the file) -> lava -> onnx  integer steps: every spike must be equal
+    float -> folded -> fixed                                      float steps: agreement of spikes and logits
+    fixed -> interpreter -> read back (from the file) -> others   integer steps: every spike must be equal
 
 Where an integer step is not equal, the first divergence is explained and a bundle that reproduces it is written.
 """
@@ -11,9 +11,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import nir
 import numpy as np
@@ -21,34 +22,36 @@ import torch
 from torch import Tensor, nn
 
 import hardware
-from hardware import PackedTrace, ParityReport
+from hardware import PackedTrace, ParityReport, Target
+from hardware.errors import InputError
 from hardware.graph.fingerprint import array_fingerprint, graph_fingerprint
 from hardware.graph.populations import PopulationGraph
 from hardware.parity.divergence import Side, explain
-from hardware.parity.invariance import check_invariance
-from hardware.parity.results import LadderStep, Leak
+from hardware.parity.results import LadderStep
+from hardware.progress import Progress
 from hardware.report.bundle import smallest_failing, write_bundle
+from hardware.target.registry import get_targets
+from hardware.target.target import require
 from qkformer import SpikingTransformer, record_spikes
 
-from ..lower.graph import to_nir
-from ..lower.onnx import check_onnx, run_onnx, to_onnx
-from ..network.fixed_model import OUTPUT, FixedModel
+from ..lower.graph import count_gates, to_nir
+from ..network.fixed_model import FixedModel
+from ..network.node_network import OUTPUT
 from ..sources.fold import fold_model
-from .check import TARGETS
 from .flips import trace_flips
 from .folding import check_folding
+from .leaks import find_leaks
 from .reference_graph import reference_graph
 
-COMPANY = 2  # samples that are also run alone
-FIXED, INTERPRETER, READ_BACK, LAVA, ONNX = "fixed", "interpreter", "read back", "lava", "onnx"
+FIXED, INTERPRETER, READ_BACK = "fixed", "interpreter", "read back"
+MOST_GATES = 1_000_000  # that are executed unless it is said
 
-RunTarget = Callable[..., Mapping[str, np.ndarray]]
-Watch = Callable[[str], AbstractContextManager]
+Watch = Callable[[str], AbstractContextManager[Progress | None]]
 
 
 @dataclass
-class Stage:
-    """One stage: its trace (population -> [T, B, ...]), logits [B, classes], and the graph it executed, if any."""
+class Rung:
+    """What one stage gave: its trace (population -> [T, B, ...]), logits [B, classes]; and the graph it executed."""
 
     name: str
     trace: PackedTrace
@@ -59,24 +62,12 @@ class Stage:
 
 @dataclass
 class Ladder:
-    """The stages of a ladder by name, in order, the report on them, and the script of the bundle, if there is one."""
+    """The rungs of a ladder by name, in order, the report on them, and the script of the bundle, if there is one."""
 
-    stages: dict[str, Stage]
+    stages: dict[str, Rung]
     report: ParityReport
     graph: nir.NIRGraph
     script: Path | None
-
-
-def find_leaks(model: nn.Module, images: Tensor) -> tuple[Leak, ...]:
-    """Samples of a model in PyTorch, float or fixed, that are not independent; the first few are tried."""
-
-    def run(samples: Sequence[int]) -> Mapping[str, np.ndarray]:
-        with torch.no_grad(), record_spikes(model) as trace:
-            model(images[list(samples)])
-        return trace
-
-    samples = min(COMPANY, len(images))
-    return check_invariance(run, samples) if samples > 1 else ()
 
 
 def run_ladder(
@@ -86,8 +77,9 @@ def run_ladder(
     folder: str | Path,
     *,
     labels: Tensor | None = None,
-    targets: Sequence[str] = tuple(TARGETS),
-    run: Mapping[str, RunTarget] = TARGETS,
+    targets: Sequence[str] | Mapping[str, Target] = ("interpreter", "lava"),
+    options: Mapping[str, Mapping[str, Any]] | None = None,
+    gates: bool | None = None,
     reference: PackedTrace | None = None,
     fail_fast: bool = False,
     memory_limit: float | None = None,
@@ -96,55 +88,75 @@ def run_ladder(
 ) -> Ladder:
     """Climb the ladder with images [B, C, H, W]; model.nir and perhaps bundle/ are written to a folder.
 
-    targets: "interpreter" (in memory, and read back from the file), "lava", "onnx". run: how each target runs a graph:
-    called with (graph, inputs, progress=, into=). reference: the trace of the fixed model on another machine, in
-    place of the stages before it. fail_fast: stop at the first step that must be equal and is not. memory_limit:
-    megabytes that each stage's packed trace may take; the rest goes to disk. watch: called with the name of a stage
-    under way; gives a context whose value is the target's progress.
-    Raises ValueError for a reference of another network or other inputs, and what quantizing, lowering and targets do.
+    targets: names of `hardware.targets()`, or targets by name; the interpreter runs twice, from memory and from the
+    file. options: of each target by its name. gates: whether the gates of marked nested graphs are executed; unless
+    given, where there are fewer than a million. reference: the trace of the fixed model on another machine, in place of
+    the rungs before it. fail_fast: stop at the first step that must be equal and is not. memory_limit: megabytes that
+    each rung's packed trace may take; the rest goes to disk. watch: called with the name of a rung under way; gives a
+    context whose value is the target's progress.
+    Raises InputError for an unknown target or a reference of another network or other inputs, NotAvailableError for a
+    target that is not there, and what quantizing, lowering and targets do.
     """
-    return _Climb(model, fixed, images, Path(folder), run, fail_fast, memory_limit, watch).climb(
-        targets, reference, labels, versions or {}
-    )
+    chosen = dict(targets) if isinstance(targets, Mapping) else get_targets(targets)
+    for target in chosen.values():
+        require(target)
+    total = sum(count_gates(fixed).values())
+    execute = total < MOST_GATES if gates is None else gates
+    climb = _Climb(model, fixed, images, Path(folder), chosen, fail_fast, memory_limit, versions or {}, watch)
+    climb.options = {
+        name: _options(target, fixed, execute, (options or {}).get(name, {})) for name, target in chosen.items()
+    }
+    return climb.climb(reference, labels)
 
 
+def _options(target: Target, fixed: FixedModel, gates: bool, given: Mapping[str, Any]) -> dict[str, Any]:
+    """The options of one target: those given, and what all targets that can must share."""
+    shared = {"fused": not gates, "chip": fixed.chip}
+    known = getattr(target, "options", {})
+    return {name: value for name, value in shared.items() if name in known} | dict(given)
+
+
+@dataclass
 class _Climb:
-    def __init__(self, model, fixed, images, folder, run, fail_fast, memory_limit, watch):
-        self.model, self.fixed, self.images, self.folder = model, fixed, images, folder
-        self.run, self.fail_fast, self.memory_limit, self.watch = run, fail_fast, memory_limit, watch
-        self.inputs = fixed.encode(images)
-        self.stages: dict[str, Stage] = {}
-        self.steps: list[LadderStep] = []
-        self.exact: dict[str, ParityReport] = {}
-        self.findings: dict[str, object] = {}
-        self.script: Path | None = None
-        self.versions: Mapping[str, str] = {}
+    model: SpikingTransformer
+    fixed: FixedModel
+    images: Tensor
+    folder: Path
+    targets: Mapping[str, Target]
+    fail_fast: bool
+    memory_limit: float | None
+    versions: Mapping[str, str]
+    watch: Watch
+    options: dict[str, dict[str, Any]] = field(default_factory=dict)
+    stages: dict[str, Rung] = field(default_factory=dict)
+    steps: list[LadderStep] = field(default_factory=list)
+    exact: dict[str, ParityReport] = field(default_factory=dict)
+    fused: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    findings: dict[str, Any] = field(default_factory=dict)
+    script: Path | None = None
 
-    def climb(self, targets, reference, labels, versions) -> Ladder:
-        self.versions = versions
-        if ONNX in targets:
-            check_onnx()
+    def __post_init__(self) -> None:
+        self.inputs = self.fixed.encode(self.images)
+
+    def climb(self, reference: PackedTrace | None, labels: Tensor | None) -> Ladder:
         graph = to_nir(self.fixed)
         about = {"graph": graph_fingerprint(graph), "inputs": array_fingerprint(self.inputs)}
         if reference is None:
             self._float_stages()
-            self.stages[FIXED].trace.about = about | {"versions": dict(versions)}
+            self.stages[FIXED].trace.about = about | {"versions": dict(self.versions)}
         else:
             self._reference(reference, about)
-        read = graph
-        for name, target in ((INTERPRETER, INTERPRETER), (READ_BACK, INTERPRETER), (LAVA, LAVA)):
-            if name == READ_BACK:
-                hardware.write_graph(graph, self.folder / "model.nir")
-                read = hardware.read_graph(self.folder / "model.nir")
-            if target in targets and not (self.fail_fast and self._failed()):
-                self._target(name, partial(self.run[target], read), read, target)
-        if ONNX in targets and not (self.fail_fast and self._failed()):
-            with self.watch("writing ONNX"):
-                to_onnx(self.fixed, self.inputs, self.folder / "model.onnx")
-            self._target(ONNX, partial(run_onnx, self.folder / "model.onnx"))
+        if INTERPRETER in self.targets:
+            self._target(INTERPRETER, INTERPRETER, graph)
+        hardware.write_graph(graph, self.folder / "model.nir")
+        read = hardware.read_graph(self.folder / "model.nir")
+        for name in self.targets:
+            if not (self.fail_fast and self._failed()):
+                self._target(READ_BACK if name == INTERPRETER else name, name, read)
         report = replace(
-            hardware.combine(self.exact, accuracy=self._accuracy(labels), versions=versions),
+            hardware.combine(self.exact, accuracy=self._accuracy(labels), versions=self.versions),
             ladder=tuple(self.steps),
+            fused=self.fused,
             **self.findings,
         )
         return Ladder(self.stages, report, read, self.script)
@@ -169,63 +181,77 @@ class _Climb:
         trace, start = PackedTrace(self.memory_limit), time.perf_counter()
         with self.watch(name), record_spikes(model, into=trace):
             logits = model(self.images)
-        self.stages[name] = Stage(name, trace, logits.float().cpu(), time.perf_counter() - start)
+        self.stages[name] = Rung(name, trace, logits.float().cpu(), time.perf_counter() - start)
 
     def _reference(self, trace: PackedTrace, about: Mapping[str, str]) -> None:
-        """The fixed stage as it ran elsewhere."""
+        """The fixed rung as it ran elsewhere."""
         for what, wanted in about.items():
             if trace.about.get(what) != wanted:
-                raise ValueError(
+                raise InputError(
                     f"the loaded trace is of other {what if what == 'inputs' else 'weights'} "
                     f"({str(trace.about.get(what))[:12]}) than this run ({wanted[:12]}); "
                     "give the same checkpoint, --data and --images"
                 )
-        self.stages[FIXED] = Stage(FIXED, trace, self._logits(trace), 0.0)
+        self.stages[FIXED] = Rung(FIXED, trace, self._logits(trace), 0.0)
 
-    def _target(self, name: str, run: RunTarget, graph: nir.NIRGraph | None = None, target: str = "") -> None:
-        """A stage whose spikes must be equal to those before. graph: what it executes, to explain a difference by."""
+    def _target(self, stage: str, name: str, graph: nir.NIRGraph) -> None:
+        """A rung whose spikes must be equal to those before: a target executes a graph."""
+        target, options = self.targets[name], self.options[name]
         trace, start = PackedTrace(self.memory_limit), time.perf_counter()
-        with self.watch(name) as progress:
-            run(self.inputs, progress=progress, into=trace)
+        with self.watch(stage) as progress:
+            target.run(graph, self.inputs, progress=progress, into=trace, **options)
         before = next(reversed(self.stages.values()))
-        stage = Stage(name, trace, self._logits(trace), time.perf_counter() - start, graph)
-        self.stages[name] = stage
+        rung = Rung(stage, trace, self._logits(trace), time.perf_counter() - start, graph)
+        self.stages[stage] = rung
+        if hasattr(target, "describe"):
+            self.fused[stage] = tuple(target.describe(graph, **options).get("fused", ()))
         report = hardware.compare(before.trace, trace, fail_fast=self.fail_fast)
-        self.exact[name] = report
-        self._step(stage, before, report.compared, report.mismatches, exact=True)
-        if report.first_divergence and graph and "explanation" not in self.findings:
-            self._explain(before, stage, target, report)
+        self.exact[stage] = report
+        self._step(rung, before, report.compared, report.mismatches, exact=True)
+        if report.first_divergence and "explanation" not in self.findings:
+            self._explain(before, rung, name, report)
 
-    def _explain(self, before: Stage, stage: Stage, target: str, report: ParityReport) -> None:
-        wanted = before.graph or reference_graph(self.fixed, stage.graph)
-        sides = (
-            Side(s.trace, PopulationGraph(graph), self.inputs) for s, graph in ((before, wanted), (stage, stage.graph))
-        )
-        reference, found = sides
-        first = replace(report.first_divergence, target=stage.name)
+    def _explain(self, before: Rung, rung: Rung, name: str, report: ParityReport) -> None:
+        assert report.first_divergence
+        assert rung.graph
+        chip = self.fixed.chip
+        wanted = PopulationGraph(before.graph or reference_graph(self.fixed, rung.graph), chip)
+        found = PopulationGraph(rung.graph, chip)
+        if wanted.flat.internal or found.flat.internal:
+            return  # gates whose mark nothing proves stand between populations, and no trace holds them
+        reference, target = Side(before.trace, wanted, self.inputs), Side(rung.trace, found, self.inputs)
+        first = replace(report.first_divergence, target=rung.name)
         with self.watch(f"explaining {first.population}"):
             differing = [population.name for population in report.populations if population.mismatches]
-            explanation = explain(reference, found, first, differing)
-            part = smallest_failing(reference, found, self.run[target], first.population)
+            explanation = explain(reference, target, first, differing)
+            run = partial(self.targets[name].run, **self.options[name])
+            part = smallest_failing(reference, target, run, first.population)
             self.script = write_bundle(
-                self.folder / "bundle", reference, found, part, explanation, backend=target, versions=self.versions
+                self.folder / "bundle",
+                reference,
+                target,
+                part,
+                explanation,
+                backend=name,
+                options=self.options[name],
+                versions=self.versions,
             )
         self.findings["explanation"] = explanation
 
     def _agreement(self, name: str, before: str) -> None:
         """A float step: the share of equal spikes in the populations that both have."""
-        stage, against = self.stages[name], self.stages[before]
+        rung, against = self.stages[name], self.stages[before]
         compared = mismatches = 0
-        for population in stage.trace.keys() & against.trace.keys():
-            found = stage.trace[population]
+        for population in rung.trace.keys() & against.trace.keys():
+            found = rung.trace[population]
             compared += found.size
             mismatches += int((found != against.trace[population]).sum())  # channel attention: [C, 1, 1] to [C, H, W]
-        self._step(stage, against, compared, mismatches, exact=False)
+        self._step(rung, against, compared, mismatches, exact=False)
 
-    def _step(self, stage: Stage, before: Stage, compared: int, mismatches: int, exact: bool) -> None:
-        error = (stage.logits - before.logits).abs().max().item()
-        same = (stage.logits.argmax(1) == before.logits.argmax(1)).double().mean().item()
-        self.steps.append(LadderStep(stage.name, before.name, exact, compared, mismatches, error, same, stage.seconds))
+    def _step(self, rung: Rung, before: Rung, compared: int, mismatches: int, exact: bool) -> None:
+        error = (rung.logits - before.logits).abs().max().item()
+        same = (rung.logits.argmax(1) == before.logits.argmax(1)).double().mean().item()
+        self.steps.append(LadderStep(rung.name, before.name, exact, compared, mismatches, error, same, rung.seconds))
 
     def _failed(self) -> bool:
         return any(report.mismatches for report in self.exact.values())
@@ -236,4 +262,4 @@ class _Climb:
     def _accuracy(self, labels: Tensor | None) -> dict[str, float]:
         if labels is None:
             return {}
-        return {name: (stage.logits.argmax(1) == labels).double().mean().item() for name, stage in self.stages.items()}
+        return {name: (rung.logits.argmax(1) == labels).double().mean().item() for name, rung in self.stages.items()}

@@ -17,22 +17,21 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from hardware.chip.fixed_point import DECAY_UNITY, FRACTION
 from hardware.parity.results import LayerFlips
 
-from ..network.fixed_layers import CurrentPool, FixedConv, FixedLIF
-from ..network.fixed_model import INPUT, FixedModel, Node
-from ..quantization.layer import BIAS_STEP_MAX
-from ..sources.fold import FoldedModel
+from ..network.fixed_layers import FixedConv, FixedLIF
+from ..network.fixed_model import FixedModel
+from ..network.float_network import FloatNetwork
+from ..network.layers import CurrentPool
+from ..network.node_network import INPUT, Node
 
 WEIGHT_ROUNDING = 0.5  # the most that rounding changes a weight by, in units of its layer's scale
-BIAS_ROUNDING = BIAS_STEP_MAX / 2
 FLOAT32_ROUNDING = 64 * torch.finfo(torch.float32).eps  # of a float model's current and membrane, relative to the sums
 
 
 @torch.no_grad()
 def trace_flips(
-    folded: FoldedModel,
+    folded: FloatNetwork,
     fixed: FixedModel,
     images: Tensor,
     float_trace: Mapping[str, np.ndarray],
@@ -40,14 +39,14 @@ def trace_flips(
 ) -> tuple[LayerFlips, ...]:
     """The flips of every population that both models have, in execution order.
 
-    folded: the float model's exact numbers.
+    folded: the float model's network.
     images: [B, C, H, W]; the traces are those of the two models on them, population -> [T, B, ...].
     """
     return _Flips(folded, fixed, images, float_trace).compare(fixed_trace)
 
 
 class _Flips:
-    def __init__(self, folded: FoldedModel, fixed: FixedModel, images: Tensor, trace: Mapping[str, np.ndarray]):
+    def __init__(self, folded: FloatNetwork, fixed: FixedModel, images: Tensor, trace: Mapping[str, np.ndarray]):
         self.folded, self.fixed, self.trace = folded, fixed, trace
         self.scales = {layer.name: layer.scale for layer in fixed.certificate}
         self.nodes = {node.name: node for node in fixed.nodes}
@@ -100,6 +99,7 @@ class _Flips:
         if not isinstance(module, FixedLIF):
             return 0
         ((source,),) = node.arguments
+        chip = self.fixed.chip
         current, error, scale = self._current(source)
         neurons = torch.from_numpy(flips.any(0))
         spikes = torch.from_numpy(np.broadcast_to(self.trace[node.name], flips.shape)[:, neurons.numpy()].astype(bool))
@@ -107,11 +107,11 @@ class _Flips:
         neuron = self.folded.get_submodule(node.name)
         kept, threshold = neuron.decay, neuron.v_threshold / (neuron.input_gain * scale)
         ceiling = min(max(threshold - module.threshold, 0), 1)  # the threshold was rounded to ceil(threshold) - 1
-        kept_error = min(abs(kept - (DECAY_UNITY - module.decay) / DECAY_UNITY), 0.5 / DECAY_UNITY)
+        kept_error = min(abs(kept - (chip.decay_unity - module.decay) / chip.decay_unity), 0.5 / chip.decay_unity)
         membrane, deviation = torch.zeros_like(current[0]), torch.zeros_like(current[0])
         within = []
         for now, its_error, fired in zip(current, error, spikes, strict=True):
-            deviation = kept * deviation + kept_error * membrane.abs() + its_error + 1 / FRACTION
+            deviation = kept * deviation + kept_error * membrane.abs() + its_error + 1 / chip.fraction
             membrane = kept * membrane + now
             deviation = deviation + FLOAT32_ROUNDING * (membrane.abs() + now.abs())
             within.append((membrane - threshold).abs() <= deviation + ceiling)
@@ -127,7 +127,7 @@ class _Flips:
             ((source,),) = node.arguments
             current, error, scale = self._current(source)
             return _pooled(module, current), _pooled(module, error), scale
-        exact = self._value(name)  # a sum of spikes, or the product of self-attention: whole numbers
+        exact = self._value(name)  # a sum of spikes, or the product of self-attention: integers
         return exact, torch.zeros_like(exact), self.scales.get(name, 1.0)
 
     def _convolution(self, node: Node, module: FixedConv) -> tuple[Tensor, Tensor]:
@@ -137,7 +137,8 @@ class _Flips:
         given = sum(self._value(source) for source in sources)
         rounding = (module.weight - weight).abs().clamp(max=WEIGHT_ROUNDING) + FLOAT32_ROUNDING * weight.abs()
         error = self._convolve(module, rounding, given.abs())
-        error += ((module.bias - bias).abs().clamp(max=BIAS_ROUNDING) + FLOAT32_ROUNDING * bias.abs()).view(-1, 1, 1)
+        bias_rounding = self.fixed.chip.coarsest_bias_step / 2
+        error += ((module.bias - bias).abs().clamp(max=bias_rounding) + FLOAT32_ROUNDING * bias.abs()).view(-1, 1, 1)
         if sources == (INPUT,):  # rounded as well
             error += self._convolve(module, weight.abs(), (given - self.exact_input).abs())
             given = self.exact_input
@@ -150,5 +151,4 @@ class _Flips:
 
 
 def _pooled(module: CurrentPool, x: Tensor) -> Tensor:
-    window = (module.kernel, module.stride, module.padding)
-    return F.max_pool2d(x.flatten(0, 1), *window).unflatten(0, x.shape[:2])
+    return F.max_pool2d(x.flatten(0, 1), *module.window).unflatten(0, x.shape[:2])

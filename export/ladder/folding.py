@@ -12,7 +12,7 @@ from hardware.parity.results import FoldingError
 from qkformer import SpikingTransformer
 from qkformer.models.layers import Layered
 
-from ..sources.fold import FoldedModel
+from ..network.float_network import FloatNetwork
 
 PROBES = 4
 SIDE = 3  # of a probe's map
@@ -20,7 +20,7 @@ TOLERANCE = 1e-9  # relative, in float64; rounding alone leaves about 1e-14
 
 
 @torch.no_grad()
-def check_folding(model: SpikingTransformer, folded: FoldedModel) -> tuple[FoldingError, ...]:
+def check_folding(model: SpikingTransformer, folded: FloatNetwork) -> tuple[FoldingError, ...]:
     """The layers of a model in eval mode that are not folded right, in order of execution, each with its cause."""
     layers = {
         f"{path}.{layer.conv_path}": layer
@@ -61,7 +61,7 @@ def _normalized(conv: nn.Module, bn: nn.Module, probe: Tensor) -> Tensor:
 
 
 def _replaced(conv: nn.Module, weight: Tensor, bias: Tensor) -> nn.Module:
-    """The convolution with other numbers."""
+    """The convolution with another weight and bias."""
     other = copy.deepcopy(conv)
     other.weight, other.bias = nn.Parameter(weight), nn.Parameter(bias)
     return other

@@ -1,4 +1,4 @@
-"""The graph that a lowering should have given: its wiring, with the fixed model's own numbers in it.
+"""The graph that a lowering should have given: its wiring, with the fixed model's own integers in it.
 
 When PyTorch and the graph differ, this is the reference's side of the explanation, taken from the model's modules and
 not from what the lowering made of them.
@@ -12,10 +12,10 @@ import nir
 import numpy as np
 from torch import nn
 
-from hardware.chip.fixed_point import DECAY_UNITY
+from hardware.errors import GraphError
 from hardware.graph.neuron import TIME_STEP
 
-from ..lower.graph import THRESHOLD_OFFSET
+from ..lower.graph import threshold_offset
 from ..network.fixed_layers import FixedConv, FixedLIF, Readout
 from ..network.fixed_model import FixedModel
 
@@ -23,7 +23,7 @@ from ..network.fixed_model import FixedModel
 def reference_graph(fixed: FixedModel, graph: nir.NIRGraph) -> nir.NIRGraph:
     """The graph with every weight, bias, decay and threshold that the fixed model's modules hold.
 
-    Raises ValueError where the graph lacks a node that a module is lowered to.
+    Raises GraphError where the graph lacks a node that a module is lowered to.
     """
     nodes = dict(graph.nodes)
     for entry in fixed.nodes:
@@ -32,7 +32,7 @@ def reference_graph(fixed: FixedModel, graph: nir.NIRGraph) -> nir.NIRGraph:
         if not isinstance(module, (FixedConv, Readout, FixedLIF)):
             continue
         if name not in nodes:
-            raise ValueError(f"the graph has no node '{name}', which the fixed model has")
+            raise GraphError(f"the graph has no node '{name}', which the fixed model has")
         nodes[name] = copy.copy(nodes[name])
         for field, values in _numbers(module, nodes[name]).items():
             setattr(nodes[name], field, values)
@@ -44,8 +44,8 @@ def _numbers(module: nn.Module, node: nir.NIRNode) -> dict[str, np.ndarray]:
     if not isinstance(module, FixedLIF):
         return {field: getattr(module, field).cpu().numpy().astype(np.float32) for field in ("weight", "bias")}
     shape = np.shape(node.v_threshold)
-    numbers = {"v_threshold": module.threshold + THRESHOLD_OFFSET}
+    numbers = {"v_threshold": module.threshold + threshold_offset(module.chip)}
     if module.decay:
-        tau = DECAY_UNITY / module.decay
+        tau = module.chip.decay_unity / module.decay
         numbers |= {"tau": tau * TIME_STEP, "r": tau}
     return {field: np.broadcast_to(np.float32(value), shape) for field, value in numbers.items()}

@@ -2,51 +2,45 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import nir
 import numpy as np
-from torch import Tensor
+from torch import Tensor, nn
 
-from hardware.chip.fixed_point import DECAY_UNITY
+from hardware.chip import Chip
 from hardware.graph.gates import max_pool as current_pool
 from hardware.graph.gates import primitives as masking
 from hardware.graph.gates import self_attention
-from hardware.graph.gates.primitives import GraphBuilder, Shape
+from hardware.graph.gates.primitives import GraphBuilder
 from hardware.graph.neuron import TIME_STEP
 from qkformer import IF, LIF, PLIF, Neuron
+from qkformer.models.logic import Mask, SpikePool
 
 from ..errors import ExportError
-from ..network.fixed_layers import (
-    CurrentPool,
-    FixedConv,
-    FixedLIF,
-    Gate,
-    GroupSum,
-    Mask,
-    Readout,
-    SelfAttentionProduct,
-    SpikePool,
-    TokenSum,
-)
+from ..network.fixed_layers import FixedConv, FixedCurrentPool, FixedLIF, Gate, Readout
 from ..network.fixed_model import FixedModel
-from ..network.node_network import INPUT, OUTPUT, Node
-from ..sources.fold import FoldedConv, FoldedModel, FoldedReadout
+from ..network.float_layers import FloatConv, FloatHead
+from ..network.float_network import FloatNetwork
+from ..network.layers import CurrentPool, GroupSum, SelfAttentionProduct, TokenSum
+from ..network.node_network import INPUT, OUTPUT, Node, Shapes
+from ..network.stream import find_streams, one_spike_suffices, read_stream
 
 LARGE = 100_000_000  # gates
-THRESHOLD_OFFSET = 2.0**-7  # half of the membrane's resolution: > and >= agree
 
 
-def to_nir(fixed: FixedModel | FoldedModel, *, allow_large: bool = False) -> nir.NIRGraph:
-    """The NIR graph of a fixed model, type-checked; or of a folded model, with the float model's own numbers.
+def to_nir(fixed: FixedModel | FloatNetwork, *, allow_large: bool = False) -> nir.NIRGraph:
+    """The NIR graph of a fixed model, type-checked; or of a float network, with its own weights.
 
     Input [C, H, W] takes what `fixed.encode` gives at one time step; Output "output" gives the head's sums at one
     time step. The metadata says how to encode images and read logits; none of it is needed to execute the graph.
     Self-attention and max-pools of currents become nested graphs of gates. Above 100 million gates the graph is
     only built with allow_large.
-    Raises TypeError for a module that has no lowering; ExportError for a graph that is too large, and for what has
-    gates on the digits of whole numbers only, so not in a folded model.
+    Raises ExportError for a module that has no lowering, for a graph that is too large, and for what has gates on the
+    digits of integers only, so not in a float network.
     """
     shapes = fixed.shapes()
-    if isinstance(fixed, FoldedModel):
+    if isinstance(fixed, FloatNetwork):
         _check_no_digits(fixed)
     gates = sum(count_gates(fixed, shapes).values())
     if gates > LARGE and not allow_large:
@@ -54,12 +48,13 @@ def to_nir(fixed: FixedModel | FoldedModel, *, allow_large: bool = False) -> nir
             f"{fixed.encoding.name}: self-attention and max-pools take {gates / 1e6:,.0f} million gates, more than "
             f"{LARGE / 1e6:,.0f} million; shrink the input, or build it all the same with allow_large (--allow-large)"
         )
+    gates_of = _or_gates(fixed, shapes) if isinstance(fixed, FloatNetwork) else {}
     graph = GraphBuilder()
     graph.add(INPUT, nir.Input({"input": np.array(shapes[INPUT])}))
     for node in fixed.nodes:
-        module = fixed.get_submodule(node.name)
+        module = gates_of.get(node.name) or fixed.get_submodule(node.name)
         if type(module) not in _LOWERINGS:
-            raise TypeError(f"{node.name}: a {type(module).__name__} has no lowering to NIR")
+            raise ExportError(f"{node.name}: a {type(module).__name__} has no lowering to NIR; see export/lower")
         _LOWERINGS[type(module)](graph, node, module, shapes)
     if OUTPUT not in graph.nodes:  # a network without a head gives the spikes of its last population
         last = fixed.nodes[-1].name
@@ -67,16 +62,31 @@ def to_nir(fixed: FixedModel | FoldedModel, *, allow_large: bool = False) -> nir
     return nir.NIRGraph(graph.nodes, graph.edges, metadata=fixed.encoding.to_metadata())
 
 
-def _check_no_digits(folded: FoldedModel) -> None:
+def threshold_offset(chip: Chip) -> float:
+    """What a threshold is raised by: half of the membrane's resolution, so that > and >= agree."""
+    return 0.5 / chip.fraction
+
+
+def _or_gates(network: FloatNetwork, shapes: Shapes) -> dict[str, Gate]:
+    """The neurons of a float network that are an OR, as the gates that the fixed network has in their place."""
+    streams, gates = find_streams(network, shapes, {}), {}
+    for node in network.nodes:
+        module, stream = network.get_submodule(node.name), read_stream(streams, node.arguments[0])
+        if isinstance(module, Neuron) and stream is not None and one_spike_suffices(module, stream):
+            gates[node.name] = Gate(0)
+    return gates
+
+
+def _check_no_digits(folded: FloatNetwork) -> None:
     for node in folded.nodes:
         if isinstance(folded.get_submodule(node.name), (SelfAttentionProduct, CurrentPool)):
             raise ExportError(
-                f"{folded.encoding.name}: {node.name} is lowered to gates on whole numbers; quantize the model, or use "
+                f"{folded.encoding.name}: {node.name} is lowered to gates on integers; quantize the model, or use "
                 "Q-K attention and pools of spikes"
             )
 
 
-def count_gates(fixed: FixedModel, shapes: dict[str, Shape] | None = None) -> dict[str, int]:
+def count_gates(fixed: FixedModel | FloatNetwork, shapes: Shapes | None = None) -> dict[str, int]:
     """Threshold neurons in the nested graph of each self-attention and each max-pool of currents."""
     shapes = shapes or fixed.shapes()
     gates = {}
@@ -84,12 +94,12 @@ def count_gates(fixed: FixedModel, shapes: dict[str, Shape] | None = None) -> di
         module, source = fixed.get_submodule(node.name), shapes[node.arguments[0][0]]
         if isinstance(module, SelfAttentionProduct):
             gates[node.name] = self_attention.gate_count(source, module.heads)
-        elif isinstance(module, CurrentPool):
-            gates[node.name] = current_pool.gate_count(source, _window(module), module.low, module.high)
+        elif isinstance(module, FixedCurrentPool):
+            gates[node.name] = current_pool.gate_count(source, module.window, module.low, module.high)
     return gates
 
 
-def _conv(graph: GraphBuilder, node: Node, module: FixedConv, shapes: dict[str, Shape]) -> None:
+def _conv(graph: GraphBuilder, node: Node, module: FixedConv | FloatConv, shapes: Shapes) -> None:
     (sources,) = node.arguments
     weight, bias = (_numbers(tensor) for tensor in (module.weight, module.bias))
     size = shapes[sources[0]][1:]
@@ -97,22 +107,22 @@ def _conv(graph: GraphBuilder, node: Node, module: FixedConv, shapes: dict[str, 
     graph.add(node.name, conv, *sources)
 
 
-def _lif(graph: GraphBuilder, node: Node, module: FixedLIF, shapes: dict[str, Shape]) -> None:
+def _lif(graph: GraphBuilder, node: Node, module: FixedLIF, shapes: Shapes) -> None:
     """V <- V (1 - 1/tau) + I: in NIR's terms a membrane of time constant tau * dt and resistance tau."""
 
     def everywhere(value: float) -> np.ndarray:
         return masking.everywhere(value, shapes[node.name])
 
-    threshold, zero = everywhere(module.threshold + THRESHOLD_OFFSET), everywhere(0.0)
+    threshold, zero = everywhere(module.threshold + threshold_offset(module.chip)), everywhere(0.0)
     if not module.decay:
         neuron = nir.IF(r=everywhere(1 / TIME_STEP), v_threshold=threshold, v_reset=zero)
     else:
-        tau = DECAY_UNITY / module.decay
+        tau = module.chip.decay_unity / module.decay
         neuron = nir.LIF(everywhere(tau * TIME_STEP), everywhere(tau), zero, threshold, zero)
     graph.add(node.name, neuron, *node.arguments[0])
 
 
-def _float_lif(graph: GraphBuilder, node: Node, module: Neuron, shapes: dict[str, Shape]) -> None:
+def _float_lif(graph: GraphBuilder, node: Node, module: Neuron, shapes: Shapes) -> None:
     """v <- v + (x - v) / tau; the threshold is the next smaller float, so that NIR's > is the model's >=."""
 
     def everywhere(value: float) -> np.ndarray:
@@ -126,29 +136,29 @@ def _float_lif(graph: GraphBuilder, node: Node, module: Neuron, shapes: dict[str
     graph.add(node.name, neuron, *node.arguments[0])
 
 
-def _gate(graph: GraphBuilder, node: Node, module: Gate, shapes: dict[str, Shape]) -> None:
+def _gate(graph: GraphBuilder, node: Node, module: Gate, shapes: Shapes) -> None:
     masking.threshold_gate(graph, node.name, shapes[node.name], module.threshold + 1, *node.arguments[0])
 
 
-def _group_sum(graph: GraphBuilder, node: Node, module: GroupSum, shapes: dict[str, Shape]) -> None:
+def _group_sum(graph: GraphBuilder, node: Node, module: GroupSum, shapes: Shapes) -> None:
     masking.group_sum(graph, node.name, shapes[node.arguments[0][0]], module.groups, *node.arguments[0])
 
 
-def _token_sum(graph: GraphBuilder, node: Node, module: TokenSum, shapes: dict[str, Shape]) -> None:
+def _token_sum(graph: GraphBuilder, node: Node, module: TokenSum, shapes: Shapes) -> None:
     masking.token_sum(graph, node.name, shapes[node.name], *node.arguments[0])
 
 
-def _mask(graph: GraphBuilder, node: Node, module: Mask, shapes: dict[str, Shape]) -> None:
+def _mask(graph: GraphBuilder, node: Node, module: Mask, shapes: Shapes) -> None:
     (attention,), (keys,) = node.arguments
     masking.mask(graph, node.name, shapes[node.name], shapes[attention][0], attention, keys)
 
 
-def _spike_pool(graph: GraphBuilder, node: Node, module: SpikePool, shapes: dict[str, Shape]) -> None:
+def _spike_pool(graph: GraphBuilder, node: Node, module: SpikePool, shapes: Shapes) -> None:
     window = (module.kernel, module.stride, module.padding)
     masking.spike_pool(graph, node.name, shapes[node.name], *window, *node.arguments[0])
 
 
-def _readout(graph: GraphBuilder, node: Node, module: Readout, shapes: dict[str, Shape]) -> None:
+def _readout(graph: GraphBuilder, node: Node, module: Readout | FloatHead, shapes: Shapes) -> None:
     (sources,) = node.arguments
     channels, *size = shapes[sources[0]]
     weight, bias = (_numbers(tensor) for tensor in (module.weight, module.bias))
@@ -158,7 +168,7 @@ def _readout(graph: GraphBuilder, node: Node, module: Readout, shapes: dict[str,
     graph.add(OUTPUT, nir.Output({"output": np.array([len(bias)])}), "head")
 
 
-def _self_attention(graph: GraphBuilder, node: Node, module: SelfAttentionProduct, shapes: dict[str, Shape]) -> None:
+def _self_attention(graph: GraphBuilder, node: Node, module: SelfAttentionProduct, shapes: Shapes) -> None:
     shape = shapes[node.name]
     stacked = []
     for index, (name, sources) in enumerate(zip(("query", "key", "value"), node.arguments, strict=True)):
@@ -168,25 +178,21 @@ def _self_attention(graph: GraphBuilder, node: Node, module: SelfAttentionProduc
     graph.add(node.name, nested, *stacked)
 
 
-def _current_pool(graph: GraphBuilder, node: Node, module: CurrentPool, shapes: dict[str, Shape]) -> None:
+def _current_pool(graph: GraphBuilder, node: Node, module: FixedCurrentPool, shapes: Shapes) -> None:
     shape = shapes[node.arguments[0][0]]
-    nested = graph.nested(current_pool.current_pool_graph, shape, _window(module), module.low, module.high)
+    nested = graph.nested(current_pool.current_pool_graph, shape, module.window, module.low, module.high)
     graph.add(node.name, nested, *node.arguments[0])
 
 
-def _window(module: CurrentPool) -> tuple[int, int, int]:
-    return module.kernel, module.stride, module.padding
-
-
 def _numbers(tensor: Tensor) -> np.ndarray:
-    """Whole numbers as float32, which holds them exactly; others as they are."""
+    """Integers as float32, which holds them exactly; others as they are."""
     numbers = tensor.cpu().numpy()
     return numbers if numbers.dtype == np.float64 else numbers.astype(np.float32)
 
 
-_LOWERINGS = {
-    FoldedConv: _conv,
-    FoldedReadout: _readout,
+_LOWERINGS: dict[type[nn.Module], Callable[..., None]] = {
+    FloatConv: _conv,
+    FloatHead: _readout,
     LIF: _float_lif,
     PLIF: _float_lif,
     IF: _float_lif,
@@ -198,6 +204,6 @@ _LOWERINGS = {
     Mask: _mask,
     SpikePool: _spike_pool,
     SelfAttentionProduct: _self_attention,
-    CurrentPool: _current_pool,
+    FixedCurrentPool: _current_pool,
     Readout: _readout,
 }

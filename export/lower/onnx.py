@@ -18,7 +18,8 @@ from hardware.files import write_atomically
 from qkformer import Population
 
 from ..network.fixed_layers import FixedLIF
-from ..network.fixed_model import INPUT, OUTPUT, FixedModel
+from ..network.fixed_model import FixedModel
+from ..network.node_network import INPUT, OUTPUT
 
 INSTALL = 'ONNX is not installed: run  uv pip install -e ".[onnx]"  in the project\'s clone'
 PACKAGES = ("onnx", "onnxscript", "onnxruntime")

@@ -1,4 +1,4 @@
-"""The fixed model: a network of whole numbers, and the certificate that nothing in it overflows."""
+"""The fixed model: a network of integers for one chip, and the certificate that nothing in it overflows."""
 
 from __future__ import annotations
 
@@ -6,21 +6,38 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from hardware import SpikeTrace
+from hardware.chip import LOIHI_2, Chip
 from hardware.graph.encoding import Encoding
+from qkformer import record_spikes
 
-from ..quantization.certificate import Certificate
-from .node_network import INPUT, OUTPUT, Node, NodeNetwork
-
-__all__ = ["INPUT", "OUTPUT", "FixedModel", "Node"]
+from .certificate import Certificate
+from .node_network import NodeNetwork
 
 
 class FixedModel(NodeNetwork):
-    """An integer network whose results no order of summation can change. Called like the float model."""
+    """An integer network whose results no order of summation can change. Called like the float model.
 
-    def __init__(self, encoding: Encoding):
+    chip: whose formats its integers fit. certificate: bounds on every sum and membrane, see `Certificate`.
+    """
+
+    def __init__(self, encoding: Encoding, chip: Chip = LOIHI_2):
         super().__init__(encoding)
+        self.chip = chip
         self.certificate = Certificate(())
+
+    def encode_as(self, encoding: Encoding, images: Tensor) -> np.ndarray:
+        """int8 [T, B, C, H, W]; see Encoding.encode."""
+        return encoding.encode(torch.as_tensor(images).detach().cpu())
 
     def encode(self, images: Tensor) -> np.ndarray:
         """What the network receives: int8 [T, B, C, H, W]; see Encoding.encode."""
-        return self.encoding.encode(torch.as_tensor(images).detach().cpu())
+        return self.encode_as(self.encoding, images)
+
+
+def reference_trace(fixed: FixedModel, images: Tensor) -> SpikeTrace:
+    """Every population of the fixed model in PyTorch, [T, B, ...]; images: [B, C, H, W], or counts [B, T, C, H, W]."""
+    trace = SpikeTrace()
+    with record_spikes(fixed, into=trace):
+        fixed(images)
+    return trace

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from functools import reduce
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from hardware.errors import InputError
 from hardware.graph.encoding import Encoding
 
 INPUT = "input"
 OUTPUT = "output"
+
+Shapes = dict[str, tuple[int, ...]]
 
 
 @dataclass(frozen=True)
@@ -24,7 +29,7 @@ class Node:
     arguments: tuple[tuple[str, ...], ...]
 
 
-class NodeNetwork(nn.Module):
+class NodeNetwork(nn.Module, ABC):
     """Named modules that read each other's values, [T, B, ...].
 
     They sit at the module paths of the float model, so `record_spikes` names populations alike.
@@ -40,36 +45,47 @@ class NodeNetwork(nn.Module):
     def add(self, name: str, module: nn.Module, *arguments: str | Sequence[str]) -> str:
         """Append a node; each argument is the name of a node, or several to be summed. Returns the name.
 
-        Raises ValueError for a name that is taken or an argument that does not come before.
+        Raises InputError for a name that is taken or an argument that does not come before.
         """
         known = {INPUT, *(node.name for node in self.nodes)}
         sources = tuple((a,) if isinstance(a, str) else tuple(a) for a in arguments)
         if name in known:
-            raise ValueError(f"the network already has a node '{name}'")
+            raise InputError(f"the network already has a node '{name}'; give each node a name of its own")
         for source in (s for argument in sources for s in argument):
             if source not in known:
-                raise ValueError(f"node '{name}' reads '{source}', which does not come before it")
+                raise InputError(f"node '{name}' reads '{source}', which does not come before it")
         parent: nn.Module = self
         *path, last = name.split(".")
         for part in path:
             if part not in parent._modules:
                 parent.add_module(part, nn.Module())
-            parent = parent._modules[part]
+            parent = parent.get_submodule(part)
         parent.add_module(last, module)
         self.nodes.append(Node(name, sources))
         return name
 
-    def encode(self, images: Tensor) -> np.ndarray:
-        """What the network receives, [T, B, C, H, W]."""
-        raise NotImplementedError
+    @property
+    def device(self) -> torch.device:
+        """Where the network computes."""
+        return next((buffer.device for buffer in self.buffers()), torch.device("cpu"))
+
+    @abstractmethod
+    def encode_as(self, encoding: Encoding, images: Tensor) -> np.ndarray | Tensor:
+        """What a network of that encoding receives, [T, B, C, H, W]."""
+
+    def encode(self, images: Tensor) -> np.ndarray | Tensor:
+        """What the network receives, [T, B, C, H, W], of images [B, C, H, W] or event counts [B, T, C, H, W]."""
+        return self.encode_as(self.encoding, images)
 
     def run(self, inputs: np.ndarray | Tensor) -> Tensor:
         """Inputs [T, B, C, H, W] -> the output population [T, B, classes]."""
-        device = next((buffer.device for buffer in self.buffers()), torch.device("cpu"))
-        inputs = inputs if isinstance(inputs, Tensor) else torch.from_numpy(np.ascontiguousarray(inputs))
         # Autocast would round sums to bfloat16's 8 bits.
-        with torch.autocast(device.type, enabled=False):
-            return self._run(inputs.to(device, self.dtype))
+        with torch.autocast(self.device.type, enabled=False):
+            return self._run(self._tensor(inputs))
+
+    def _tensor(self, inputs: np.ndarray | Tensor) -> Tensor:
+        tensor = inputs if isinstance(inputs, Tensor) else torch.from_numpy(np.ascontiguousarray(inputs))
+        return tensor.to(self.device, self.dtype)
 
     def _run(self, inputs: Tensor) -> Tensor:
         values = {INPUT: inputs}
@@ -83,16 +99,22 @@ class NodeNetwork(nn.Module):
 
     @torch.no_grad()
     def forward(self, images: Tensor) -> Tensor:
-        """Images [B, C, H, W], or event counts [B, T, C, H, W] -> logits [B, classes]."""
-        return self.encoding.logits(self.run(self.encode(images)).double()).float()
+        """Images [B, C, H, W], or event counts [B, T, C, H, W] -> logits [B, classes], float32."""
+        if self.encoding.events:
+            inputs = self._tensor(self.encode(images))
+        else:  # one time step, expanded, so that an image is convolved once
+            once = self._tensor(self.encode_as(replace(self.encoding, time_steps=1), images))
+            inputs = once.expand(self.encoding.time_steps, *once.shape[1:])
+        logits: Tensor = self.encoding.logits(self.run(inputs).double())
+        return logits.float()
 
     @torch.no_grad()
-    def shapes(self) -> dict[str, tuple[int, ...]]:
+    def shapes(self) -> Shapes:
         """The shape of every node's value, [C, H, W] or [classes], without time and batch."""
-        shapes = {INPUT: tuple(self.encoding.input_shape)}
+        shapes: Shapes = {INPUT: tuple(self.encoding.input_shape)}
 
-        def hook_for(name: str):
-            return lambda module, arguments, value: shapes.__setitem__(name, tuple(value.shape[2:]))
+        def hook_for(name: str) -> Callable[[nn.Module, Any, Tensor], None]:
+            return lambda module, arguments, value: shapes.update({name: tuple(value.shape[2:])})
 
         hooks = [self.get_submodule(n.name).register_forward_hook(hook_for(n.name)) for n in self.nodes]
         try:

@@ -1,92 +1,114 @@
-"""Float model -> the same network with BatchNorm folded, as named nodes: what can be exported without quantization."""
+"""Float model -> float network: the same function as named nodes, BatchNorm folded."""
 
 from __future__ import annotations
 
 import copy
 
-import numpy as np
 import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import nn
 
 from hardware.graph.encoding import Encoding
 from qkformer import Neuron, SpikingTransformer
-from qkformer.models.attention import SelfAttention
-from qkformer.models.layers import Layer
+from qkformer.kernels import set_backend
+from qkformer.models.layers import POOL_KERNEL, POOL_PADDING, POOL_STRIDE, Layer
+from qkformer.models.logic import Mask
+from qkformer.models.nodes import Terms
 
-from ..network.fixed_layers import CurrentPool, Gate, SelfAttentionProduct
-from ..network.node_network import NodeNetwork
-from .batchnorm import fold
-from .walk import WINDOW, ModelWalk, Modules, geometry, pools_currents
-
-
-class FoldedConv(nn.Module):
-    """A convolution with BatchNorm folded in: [T, B, C_in, H, W] -> [T, B, C_out, H', W'], W x + b."""
-
-    def __init__(self, weight: Tensor, bias: Tensor, stride: tuple[int, int], padding: tuple[int, int]):
-        super().__init__()
-        self.register_buffer("weight", weight)
-        self.register_buffer("bias", bias)
-        self.stride, self.padding = stride, padding
-
-    def forward(self, x: Tensor) -> Tensor:
-        """W x + b."""
-        return F.conv2d(x.flatten(0, 1), self.weight, self.bias, self.stride, self.padding).unflatten(0, x.shape[:2])
-
-
-class FoldedReadout(nn.Module):
-    """The head: sum over tokens, then an affine map at each time step. [T, B, C, H, W] -> [T, B, classes]."""
-
-    def __init__(self, weight: Tensor, bias: Tensor):
-        super().__init__()
-        self.register_buffer("weight", weight)
-        self.register_buffer("bias", bias)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """W (sum of x over tokens) + b."""
-        return F.linear(x.sum((3, 4)), self.weight, self.bias)
-
-
-class FoldedModel(NodeNetwork):
-    """A float model as named nodes, in float64. Called like the float model; spikes alike up to rounding."""
-
-    dtype = torch.float64
-
-    def encode(self, images: Tensor) -> np.ndarray:
-        """The images as they are, float64 [T, B, C, H, W]."""
-        return self.encoding.present(torch.as_tensor(images).detach().cpu())
+from ..errors import ExportError, naming
+from ..network.float_layers import Convolution, FloatConv, FloatHead, Head
+from ..network.float_network import FloatNetwork
+from ..network.layers import CurrentPool, GroupSum, SelfAttentionProduct, TokenSum
+from ..network.node_network import INPUT, OUTPUT
+from .batchnorm import check_finite, fold, geometry
 
 
 @torch.no_grad()
-def fold_model(model: SpikingTransformer, input_shape: tuple[int, int, int] | None = None) -> FoldedModel:
-    """The folded model of a float model in eval mode. input_shape: [C, H, W], the configuration's unless given.
+def fold_model(model: SpikingTransformer, input_shape: tuple[int, int, int] | None = None) -> FloatNetwork:
+    """The float network of a model in eval mode, which is left as it is: bn(conv(x)) = W x + b, all in float64.
 
-    Raises ExportError as `quantize` does.
+    input_shape: [C, H, W], the configuration's unless given. Raises ExportError for a model whose residuals add
+    currents or whose samples leak into each other, and for weights that are NaN or infinite.
     """
+    return Folder(model, FloatNetwork(model_encoding(model, input_shape))).fold().double()
+
+
+def model_encoding(model: SpikingTransformer, input_shape: tuple[int, int, int] | None = None) -> Encoding:
+    """How a model is fed and read: the logits are a mean over tokens and time, of which the head gives the sum."""
     config = model.config
-    shape = input_shape or (config.in_channels, config.image_size, config.image_size)
-    folded = FoldedModel(Encoding(config.name, tuple(shape), config.time_steps, events=config.events))
-    walk = _Folder(model, folded)
-    walk.run()
-    return folded.double().eval()
+    channels, height, width = input_shape or (config.in_channels, config.image_size, config.image_size)
+    steps = token_count(model, height, width) * config.time_steps
+    return Encoding(
+        config.name, (channels, height, width), config.time_steps, logit_scale=1.0 / steps, events=config.events
+    )
 
 
-class _Folder(ModelWalk):
-    """Puts the float model's numbers into the modules."""
+def token_count(model: SpikingTransformer, height: int, width: int) -> int:
+    """How many tokens the head of a model sees."""
+    return (height // model.config.stride) * (width // model.config.stride)
 
-    def layer_modules(self, path: str, layer: Layer, stream: list[str]) -> Modules:
-        pool = CurrentPool(*WINDOW, low=0, high=0) if pools_currents(layer) else None
-        return Modules(FoldedConv(*fold(layer.conv, layer.bn), *geometry(layer.conv)), copy.deepcopy(layer.lif), pool)
 
-    def attention_neuron(self, path: str, neuron: Neuron) -> Gate | Neuron:
-        return Gate(0) if neuron.v_threshold / neuron.input_gain <= 1 else copy.deepcopy(neuron)
+class Folder:
+    """A `NodeBuilder`: adds to a network what a model says itself to become."""
 
-    def self_attention(self, path: str, attention: SelfAttention) -> tuple[SelfAttentionProduct, Neuron]:
-        product = SelfAttentionProduct(attention.heads, self.config.attention_scale)
-        return product, copy.deepcopy(attention.attn_lif)
+    def __init__(self, model: SpikingTransformer, network: FloatNetwork):
+        config = model.config
+        if config.residual != "activation-before-addition":
+            raise ExportError(f"{config.name}: a {config.residual} residual adds currents, which do not go over edges")
+        if config.batch_leak:
+            raise ExportError(f"{config.name}: batch_leak lets samples leak into each other; create it with False")
+        self.model, self.network = model, network
 
-    def readout(self, stream: list[str]) -> FoldedReadout:
-        head, steps = self.model.head, self.tokens * self.config.time_steps
-        encoding = self.network.encoding
-        self.network.encoding = Encoding(**{**vars(encoding), "logit_scale": 1.0 / steps})
-        return FoldedReadout(head.weight.double(), head.bias.double() * self.tokens)
+    def fold(self) -> FloatNetwork:
+        """The network with all nodes of the model."""
+        self.model.emit(self, (INPUT,))
+        set_backend(self.network, "torch")  # Triton has no float64
+        return self.network.eval()
+
+    def convolution(self, layer: Layer) -> Convolution:
+        """The convolution of a layer."""
+        return FloatConv(*fold(layer.conv, layer.bn), *geometry(layer.conv))
+
+    def readout(self, head: nn.Linear, tokens: int) -> Head:
+        """The head, as a sum over tokens: its bias counts `tokens` times."""
+        check_finite(head.weight, head.bias)
+        return FloatHead(head.weight.double(), head.bias.double() * tokens)
+
+    def layer(self, path: str, layer: Layer, x: Terms) -> Terms:
+        """Convolution, neuron and max-pool."""
+        window = (POOL_KERNEL, POOL_STRIDE, POOL_PADDING)
+        name = f"{path}.{layer.conv_path}"
+        with naming(name):
+            x = self._add(name, self.convolution(layer), x)
+        if layer.pool is not None and not layer.pool_after_lif:
+            x = self._add(f"{path}.{layer.pool_path}", CurrentPool(*window), x)
+        x = self.neuron(f"{path}.{layer.lif_path}", layer.lif, x)
+        return self._add(f"{path}.{layer.pool_path}", copy.deepcopy(layer.pool), x) if layer.pool_after_lif else x
+
+    def neuron(self, name: str, neuron: Neuron, x: Terms) -> Terms:
+        """The neuron as it is."""
+        return self._add(name, copy.deepcopy(neuron), x)
+
+    def group_sum(self, name: str, groups: int, x: Terms) -> Terms:
+        """A GroupSum."""
+        return self._add(name, GroupSum(groups), x)
+
+    def token_sum(self, name: str, x: Terms) -> Terms:
+        """A TokenSum."""
+        return self._add(name, TokenSum(), x)
+
+    def mask(self, name: str, mask: Mask, attention: Terms, keys: Terms) -> Terms:
+        """The mask as it is."""
+        return self._add(name, copy.deepcopy(mask), attention, keys)
+
+    def self_attention(self, name: str, heads: int, scale: float, query: Terms, key: Terms, value: Terms) -> Terms:
+        """A SelfAttentionProduct."""
+        return self._add(name, SelfAttentionProduct(heads, scale), query, key, value)
+
+    def head(self, name: str, head: nn.Linear, x: Terms) -> Terms:
+        """The readout; every network calls it `output`."""
+        _, height, width = self.network.encoding.input_shape
+        with naming(name):
+            return self._add(OUTPUT, self.readout(head, token_count(self.model, height, width)), x)
+
+    def _add(self, name: str, module: nn.Module, *arguments: Terms) -> Terms:
+        return (self.network.add(name, module, *arguments),)

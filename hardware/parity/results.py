@@ -109,7 +109,7 @@ class ParityReport:
 
     targets: the report on each target, where several were compared. The other fields are a ladder's (export.verify):
     its steps, why the first divergence diverges, samples that are not independent, layers that were not folded right,
-    and where the fixed model's spikes leave the float model's.
+    where the fixed model's spikes leave the float model's, and by stage the nested graphs that ran as one operation.
     """
 
     populations: tuple[PopulationParity, ...]
@@ -122,6 +122,7 @@ class ParityReport:
     leaks: tuple[Leak, ...] = ()
     folding: tuple[FoldingError, ...] = ()
     flips: tuple[LayerFlips, ...] = ()
+    fused: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def mismatches(self) -> int:
@@ -169,4 +170,5 @@ class ParityReport:
             "leaks": [asdict(leak) for leak in self.leaks],
             "folding": [asdict(error) for error in self.folding],
             "flips": [asdict(layer) for layer in self.flips],
+            "fused": {stage: list(names) for stage, names in self.fused.items()},
         }

@@ -9,10 +9,12 @@ import json
 import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import nir
 import numpy as np
 
+from ..chip.chip import Chip
 from ..files import write_atomically
 from ..graph.file import write_graph
 from ..graph.subgraph import Subgraph, subgraph
@@ -59,11 +61,12 @@ def write_bundle(
     explanation: Explanation,
     *,
     backend: str,
+    options: Mapping[str, Any] | None = None,
     versions: Mapping[str, str],
 ) -> Path:
     """Write the reproduction of a difference; returns the path of its script.
 
-    part: what smallest_failing found. backend: where to run it again, "interpreter" or "lava". Written are graph.nir,
+    part: what smallest_failing found. backend: the name of the target to run it again on, with its options. Written are graph.nir,
     spikes.trace (the inputs, and the last population's spikes on both sides), about.json, reproduce.py and a copy of
     this package.
     """
@@ -77,7 +80,8 @@ def write_bundle(
         "population": name,
         "populations": part.populations,
         "sources": list(part.sources),
-        "backend": backend,
+        "target": backend,
+        "options": {name: v.to_dict() if isinstance(v, Chip) else v for name, v in (options or {}).items()},
         "explanation": explanation.to_dict(),
         "versions": dict(versions),
     }

@@ -6,6 +6,7 @@ Runs the part of the network in graph.nir on the reference's spikes. Exit status
 import json
 import os
 import sys
+from functools import partial
 from pathlib import Path
 
 import hardware
@@ -14,18 +15,21 @@ import hardware
 def main(folder: Path) -> int:
     """Compare the reference with the target as it was recorded, and as it runs here."""
     about = json.loads((folder / "about.json").read_text())
-    name, backend = about["population"], about["backend"]
+    name, target = about["population"], about["target"]
     spikes = hardware.SpikeTrace.load(folder / "spikes.trace")
     graph = hardware.read_graph(folder / "graph.nir", type_check=False)
     os.environ["PYTHONPATH"] = str(folder)  # for Lava's worker, a process of its own
-    run = {"interpreter": hardware.interpret, "lava": hardware.lava.simulate}[backend]
+    options = about["options"]
+    if "chip" in options:
+        options["chip"] = hardware.Chip.from_dict(options["chip"])
+    run = partial(hardware.targets()[target].run, **options)
     print(f"{name}, {len(about['populations'])} of its network's populations, from the spikes of {about['sources']}")
     print("versions then:", ", ".join(f"{package} {version}" for package, version in about["versions"].items()))
     recorded = hardware.compare({name: spikes["reference"]}, {name: spikes["target"]})
-    print(f"{backend}, as recorded: {recorded.mismatches:,} of {recorded.compared:,} differ")
+    print(f"{target}, as recorded: {recorded.mismatches:,} of {recorded.compared:,} differ")
     print(f"  first: {recorded.first_divergence}")
     here = hardware.compare({name: spikes["reference"]}, {name: run(graph, spikes["inputs"])[name]})
-    print(f"{backend}, here: {here.mismatches:,} of {here.compared:,} differ")
+    print(f"{target}, here: {here.mismatches:,} of {here.compared:,} differ")
     print(f"  first: {here.first_divergence}")
     for cause in about["explanation"]["causes"]:
         print(f"cause: {cause['kind']}: {cause['text']}")

@@ -44,7 +44,9 @@ def _options(
     show_version: Annotated[
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
     ] = False,
-    debug: Annotated[bool, typer.Option("--debug", help="Show where an error comes from; anywhere in a command.")] = False,
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Show where an error comes from; anywhere in a command.")
+    ] = False,
 ) -> None:
     """Spiking transformers from PyTorch to neuromorphic hardware, spike for spike."""
 
@@ -52,9 +54,9 @@ def _options(
 @app.command()
 def demo(
     images: Images = 16,
-    output: Annotated[
-        Path, typer.Option("-o", "--output", metavar="DIR", help="Where to write the results.")
-    ] = Path("runs/demo"),
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="Where to write the results.")] = Path(
+        "runs/demo"
+    ),
     sections: Sections = None,
     json: Json = None,
 ) -> None:
@@ -188,7 +190,8 @@ def simulate(
 def verify(
     checkpoint: Checkpoint,
     against: Annotated[
-        str, typer.Option(metavar="TARGETS", help="What to compare, separated by commas: torch, and `qkformer targets`.")
+        str,
+        typer.Option(metavar="TARGETS", help="What to compare: torch and `qkformer targets`, by commas."),
     ] = "torch,interpreter,lava",
     data: Data = "digits",
     images: Images = 8,

@@ -24,7 +24,6 @@ FINGERPRINTS = ("graph", "inputs")
 FIELDS = ("mismatches", "compared", "populations", "first_divergence")  # as in parity.json
 
 
-
 def compare_traces(first: Path, second: Path, json: Path | None) -> None:
     """Compare two traces value by value; exit status 1 if one differs, TraceError if they cannot be compared."""
     check_writable(json)

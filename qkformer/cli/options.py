@@ -21,8 +21,9 @@ def _at_least_nothing(limit: float | None) -> float | None:
 
 
 DATA_HELP = (
-    "digits; a folder of images (parquet files, or train/CLASS/*.png and test/CLASS/*.png); hub:OWNER/NAME, a data set of "
-    "the Hugging Face Hub; or an .npz file with 'images' [N, C, H, W] and perhaps 'labels' [N]. The held-out part is read."
+    "digits; a folder (parquet files, or train/CLASS/*.png and test/CLASS/*.png); hub:OWNER/NAME, a data set of the "
+    "Hugging Face Hub; or an .npz file with 'images' [N, C, H, W] and perhaps 'labels' [N], or with 'test_images' and "
+    "'test_labels'. The held-out part is read."
 )
 Checkpoint = Annotated[str, typer.Argument(metavar="CKPT", help="A checkpoint file, or the name of a shipped one.")]
 Data = Annotated[str, typer.Option(metavar="DATA", help=DATA_HELP)]

@@ -105,9 +105,15 @@ def findings(report: ParityReport) -> list[str]:
 
 
 def verdict(report: ParityReport) -> str:
-    """One line: how many of how many values differ; and where the first one is."""
+    """How many of how many values differ, where the first one is, and what ran without its gates."""
     colour = "red" if report.mismatches else "green"
     line = f"[bold {colour}]{report.mismatches:,} of {report.compared:,} spikes differ[/]"
     if report.first_divergence:
         line += f"\nfirst: {escape(str(report.first_divergence))}"
-    return line
+    at_once: dict[str, list[str]] = {}  # nested graph -> the stages that ran it as one operation
+    for stage, names in report.fused.items():
+        for name in names:
+            at_once.setdefault(name, []).append(stage)
+    for name, stages in at_once.items():
+        line += f"\nnot gate by gate: {escape(name)} ran as one operation in {escape(', '.join(stages))}"
+    return line + ("\n--gates executes them" if at_once else "")

@@ -26,7 +26,10 @@ from .statistics import accuracy
 def run_simulation(
     file: Path, output: Path, name: str, data: str, count: int, asked: Mapping[str, Any], json: Path | None
 ) -> None:
-    """Run a NIR graph on images and write every population's spikes. asked: options of the target, None if not given."""
+    """Run a NIR graph on images and write every population's spikes.
+
+    asked: options of the target, None if not given.
+    """
     target, options = get_target(name), {option: value for option, value in asked.items() if value is not None}
     check_options(target, options)
     require(target)

@@ -30,7 +30,7 @@ def show_targets(json: Path | None) -> None:
         write_json(json, {"targets": rows})
 
 
-def _row(name: str, target: Target) -> dict[str, str | None | list[str]]:
+def _row(name: str, target: Target) -> dict[str, str | list[str] | None]:
     return {
         "name": name,
         "available": target.available() is None,

@@ -1,4 +1,4 @@
-"""`qkformer verify`: climb from the float model to Lava, stage by stage, and explain the first spike that differs.
+"""`qkformer verify`: climb from the float model to the targets, rung by rung, and explain the first spike that differs.
 
 Exit status: 0 every spike that must be equal is, 1 an error was found, 2 could not run.
 """
@@ -6,119 +6,102 @@ Exit status: 0 every spike that must be equal is, 1 an error was found, 2 could 
 from __future__ import annotations
 
 import json as json_format
-from functools import partial
+import shlex
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 from torch import Tensor
 
-import hardware
-from export import Ladder, check_targets, find_leaks, quantize, run_ladder
-from hardware import PackedTrace, ParityReport, write_report
+from export import Ladder, find_leaks, quantize, run_ladder
+from hardware import PackedTrace, ParityReport, get_chip, write_report
+from hardware.errors import InputError
 from hardware.files import write_atomically
+from hardware.target.registry import get_targets
+from hardware.target.target import Target, check_options, require
 
 from ..checkpoints.checkpoint import load_checkpoint
 from ..data.inputs import load_calibration, load_inputs
 from ..models.config import Config
 from ..models.model import SpikingTransformer
-from .options import (
-    Checkpoint,
-    Data,
-    Images,
-    Json,
-    check_writable,
-    command_line,
-    versions,
-    write_json,
-)
+from .record import check_writable, command_line, versions, write_json
 from .show import console, findings, ladder_table, parity_table, percent, progress, say, verdict
-from .targets import LAVA_OWN, Sections
 
-REFERENCE, ONNX = "torch", "onnx"
-NAMES = {
-    "fixed": "PyTorch",
-    "interpreter": "Interpreter",
-    "read back": "Graph read back",
-    "lava": "Lava",
-    "onnx": "ONNX Runtime",
-}
+REFERENCE = "torch"
+TITLES = {"fixed": "PyTorch", "read back": "Graph read back"}  # of the rungs that are no targets
 
 
-def _at_least_nothing(limit: float | None) -> float | None:
-    if limit is not None and not limit >= 0:
-        raise typer.BadParameter(f"{limit:g} MB; it must be at least 0")
-    return limit
-
-
-Against = Annotated[str, typer.Option(help="What to compare, separated by commas: torch, interpreter, lava, onnx.")]
-Report = Annotated[
-    Path, typer.Option(metavar="DIR", help="Where to write the graph, parity.json, report.html and perhaps a bundle.")
-]
-FailFast = Annotated[bool, typer.Option("--fail-fast", help="Stop at the first population that differs.")]
-SaveTrace = Annotated[
-    Path | None, typer.Option(metavar="FILE", help="Write PyTorch's spikes, to be verified on another machine.")
-]
-LoadTrace = Annotated[
-    Path | None, typer.Option(metavar="FILE", help="Compare with spikes that --save-trace wrote, and not with PyTorch.")
-]
-MemoryLimit = Annotated[
-    float | None,
-    typer.Option(
-        callback=_at_least_nothing, metavar="MB", help="Of packed spikes, for each stage; the rest goes to disk."
-    ),
-]
-
-
-def verify(
-    checkpoint: Checkpoint,
-    against: Against = "torch,interpreter,lava",
-    data: Data = "digits",
-    images: Images = 8,
-    report: Report = Path("runs/verify"),
-    sections: Sections = LAVA_OWN,
-    fail_fast: FailFast = False,
-    save_trace: SaveTrace = None,
-    load_trace: LoadTrace = None,
-    memory_limit: MemoryLimit = None,
-    json: Json = None,
+def run_verification(
+    checkpoint: str,
+    against: str,
+    data: str,
+    count: int,
+    folder: Path,
+    sections: int | None,
+    how: Mapping[str, Any],
+    traces: tuple[Path | None, Path | None],
+    chip: str,
+    json: Path | None,
 ) -> None:
-    """Compare every spike, from the float model to Lava; exit status 1 if one differs that must not."""
-    targets = [target.strip() for target in against.split(",")]
-    targets = [target for target in targets if target != REFERENCE]
-    check_targets([target for target in targets if target != ONNX])
-    check_writable(report / "parity.json", save_trace, json)
-    reference = PackedTrace.load(load_trace, memory_limit) if load_trace else None
+    """Compare every spike, from the float model to the targets. how: what `run_ladder` takes as it is.
+
+    traces: where to write PyTorch's, and the one to load in its place.
+    """
+    chosen = _targets(against)
+    options = _lava_options(chosen, sections)
+    save_trace, load_trace = traces
+    check_writable(folder / "parity.json", save_trace, json)
+    reference = PackedTrace.load(load_trace, how["memory_limit"]) if load_trace else None
     model, config = load_checkpoint(checkpoint)
-    inputs, labels = load_inputs(data, config, count=images)
-    calibration = load_calibration(data, config)
-    record = {"images": len(inputs), "sections": sections}
-    leaks = _leaking(model, config, inputs)
-    if leaks:
-        found = ParityReport((), None, versions=versions(), leaks=leaks)
-        _finish(found, None, report, config.name, record, json)
+    images, labels = load_inputs(data, config, count=count)
+    record: dict[str, Any] = {"images": len(images), "sections": sections}
+    if leaks := _leaking(model, config, images):
+        leaking = ParityReport((), None, versions=versions(), leaks=leaks)
+        _finish(leaking, None, chosen, folder, config.name, record, json)
     ladder = run_ladder(
         model,
-        quantize(model, calibration),
-        inputs,
-        report,
+        quantize(model, load_calibration(data, config), chip=get_chip(chip)),
+        images,
+        folder,
         labels=labels,
-        targets=targets,
-        run={"interpreter": hardware.interpret, "lava": partial(hardware.lava.simulate, sections=sections)},
+        targets=chosen,
+        options=options,
         reference=reference,
-        fail_fast=fail_fast,
-        memory_limit=memory_limit,
         versions=versions(),
         watch=progress,
+        **how,
     )
     if save_trace:
         ladder.stages["fixed"].trace.save(save_trace)
         say(f"trace: {save_trace}")
-    seconds = {name: stage.seconds for name, stage in ladder.stages.items()}
-    _finish(ladder.report, ladder, report, config.name, record | {"seconds": seconds}, json)
+    record["seconds"] = {name: rung.seconds for name, rung in ladder.stages.items()}
+    if "lava" in chosen:
+        record["sections"] = chosen["lava"].describe(ladder.graph, **options.get("lava", {})).get("sections")
+    _finish(ladder.report, ladder, chosen, folder, config.name, record, json)
 
 
-def _leaking(model: SpikingTransformer, config: Config, images: Tensor) -> tuple:
+def _targets(against: str) -> dict[str, Target]:
+    names = [name.strip() for name in against.split(",")]
+    chosen = get_targets(name for name in names if name != REFERENCE)
+    if not chosen:
+        raise InputError(f"--against is '{against}'; name at least one target, see: qkformer targets")
+    for target in chosen.values():
+        require(target)
+    return chosen
+
+
+def _lava_options(chosen: Mapping[str, Target], sections: int | None) -> dict[str, dict[str, Any]]:
+    """--sections is an option of the target lava, and of those that have it as well."""
+    if sections is None:
+        return {}
+    takers = {name: {"sections": sections} for name, target in chosen.items() if "sections" in target.options}
+    if not takers:
+        check_options(next(iter(chosen.values())), {"sections": sections})
+    return takers
+
+
+def _leaking(model: SpikingTransformer, config: Config, images: Tensor) -> tuple[Any, ...]:
     """The leaks of a model that is known to leak, and could not be quantized."""
     if not config.batch_leak:
         return ()
@@ -127,19 +110,28 @@ def _leaking(model: SpikingTransformer, config: Config, images: Tensor) -> tuple
 
 
 def _finish(
-    result: ParityReport, ladder: Ladder | None, folder: Path, name: str, record: dict[str, Any], json: Path | None
+    result: ParityReport,
+    ladder: Ladder | None,
+    chosen: Mapping[str, Target],
+    folder: Path,
+    name: str,
+    record: dict[str, Any],
+    json: Path | None,
 ) -> None:
     """Print the outcome, write parity.json and report.html, and end with the exit status."""
     record = result.to_dict() | {"command": command_line()} | record
     text = json_format.dumps(record, indent=2) + "\n"
     write_atomically(folder / "parity.json", lambda temporary: temporary.write_text(text))
-    sides = [ladder.stages[stage] for stage in _drawn(ladder)] if ladder else []
+    titles = TITLES | {target.name: getattr(target, "title", target.name) for target in chosen.values()}
+    sides = [ladder.stages[stage] for stage in _drawn(ladder, titles)] if ladder else []
+    reference, trace = [side.trace for side in sides] or [{}, {}]
     write_report(
         folder / "report.html",
         result,
-        *([side.trace for side in sides] or [{}, {}]),
+        reference,
+        trace,
         title=f"{name}, {record['images']} images",
-        names=tuple(NAMES[side.name] for side in sides) or ("", ""),
+        names=(titles[sides[0].name], titles[sides[1].name]) if sides else ("", ""),
         about={"command": record["command"], "images": str(record["images"])},
     )
     if ladder:
@@ -150,18 +142,18 @@ def _finish(
         say(f"accuracy on {record['images']} images: {scores}")
     say(f"report: {folder / 'parity.json'}, {folder / 'report.html'}")
     if ladder and ladder.script:
-        say(f"to reproduce: python {ladder.script}")
+        say(f"to reproduce: python {shlex.quote(str(ladder.script))}")
     for line in findings(result):
         console.print(line, soft_wrap=True)
-    console.print(verdict(result))
+    console.print(verdict(result), soft_wrap=True)
     write_json(json, record)
     raise typer.Exit(1 if result.findings else 0)
 
 
-def _drawn(ladder: Ladder) -> tuple[str, str]:
-    """Which two stages to draw: those of the first divergence, else the first and the last that must be equal."""
+def _drawn(ladder: Ladder, titles: Mapping[str, str]) -> tuple[str, str]:
+    """Which two rungs to draw: those of the first divergence, else the first and the last that must be equal."""
     if ladder.report.explanation:
         stage = ladder.report.explanation.divergence.target
         return next(step.against for step in ladder.report.ladder if step.stage == stage), stage
-    exact = [name for name in ladder.stages if name in NAMES]
+    exact = [name for name in ladder.stages if name in titles]
     return exact[0], exact[-1]

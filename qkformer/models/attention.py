@@ -9,25 +9,17 @@ from torch import Tensor, nn
 from ..kernels import channel_attention, resolve_backend, token_attention
 from ..kernels.lif_reference import membrane_dtype
 from ..kernels.qk_attention_operator import MAX_STEPS
-from .config import Config, StageConfig
+from .config import CHOICES, Config, StageConfig
 from .layers import Layered
-from .neuron import IF, LIF, Population
-
-
-class QKMask(Population):
-    """The product of attention spikes and keys: a key passes where its attention spike is 1 (AND).
-
-    The attention is broadcast, never expanded: nothing of the size of the keys is made besides the result.
-    """
-
-    def forward(self, attention: Tensor, keys: Tensor) -> Tensor:
-        """Attention [T, B, G, H, W] or [T, B, G, 1, 1] for G groups of channels; keys [T, B, C, H, W]."""
-        grouped = keys.unflatten(2, (attention.shape[2], -1))
-        return (grouped * attention.unsqueeze(3)).flatten(2, 3)
+from .logic import Mask
+from .neuron import IF, LIF
+from .nodes import NodeBuilder, Terms
 
 
 class Attention(Layered):
     """What all attentions share: they take spikes, and end in a projection.
+
+    One of another kind is a subclass with `mix`, and `emit_mix` to be exported, and an entry in `ATTENTIONS`.
 
     Under a pre-activation residual the projection's neuron stands at the entrance instead, where it turns the
     currents of the residual stream into spikes.
@@ -50,6 +42,10 @@ class Attention(Layered):
         """The attention proper: spikes q, k (and v) [T, B, C, H, W] -> spikes [T, B, C, H, W]."""
         raise NotImplementedError
 
+    def emit_mix(self, network: NodeBuilder, path: str, *inputs: Terms) -> Terms:
+        """What `mix` computes, as nodes; path: that of this module."""
+        raise NotImplementedError
+
     def attend(self, x: Tensor) -> Tensor:
         """All before the projection: spikes or counts [T, B, C, H, W] -> spikes [T, B, C, H, W]."""
         return self.mix(*(self.run(name, x) for name in self.inputs))
@@ -57,6 +53,11 @@ class Attention(Layered):
     def forward(self, x: Tensor) -> Tensor:
         """Spikes or counts [T, B, C, H, W] -> spikes (pre-activation: currents -> currents) [T, B, C, H, W]."""
         return self.run("proj", self.attend(self.proj_lif(x) if self.pre_activation else x))
+
+    def emit(self, network: NodeBuilder, path: str, x: Terms) -> Terms:
+        """What `forward` computes, activation before addition, as nodes; path: that of this module."""
+        spikes = [self.emit_layer(network, path, name, x) for name in self.inputs]
+        return self.emit_layer(network, path, "proj", self.emit_mix(network, path, *spikes))
 
 
 def _hooked(module: nn.Module) -> bool:
@@ -69,13 +70,13 @@ def _hooked(module: nn.Module) -> bool:
 class QKAttention(Attention):
     """What the two Q-K attentions share: proj(attn_lif(sum of Q) x K), linear in tokens and in channels.
 
-    Where `fuses`, neurons, sum and mask are one Triton kernel, and their modules are not called. No spike depends on
-    it: the kernel gets the currents that the modules would get.
+    Where `in_one_kernel`, neurons, sum and mask are one Triton kernel, and their modules are not called. No spike
+    depends on it: the kernel gets the currents that the modules would get.
     """
 
     def __init__(self, config: Config, stage: StageConfig):
         super().__init__(config, stage, "qk")
-        self.mask = QKMask()
+        self.mask = Mask()
 
     def pooled_queries(self, q: Tensor) -> Tensor:
         """The sum of query spikes that drives attn_lif, at least in float32: bfloat16 counts to 256 only."""
@@ -85,13 +86,24 @@ class QKAttention(Attention):
         """The keys that pass the mask, [T, B, C, H, W]."""
         return self.mask(self.attn_lif(self.pooled_queries(q)).to(k.dtype), k)
 
+    def emit_sum(self, network: NodeBuilder, name: str, q: Terms) -> Terms:
+        """What `pooled_queries` computes, as a node."""
+        raise NotImplementedError
+
+    def emit_mix(self, network: NodeBuilder, path: str, *inputs: Terms) -> Terms:
+        """Sum, neuron and mask."""
+        q, k = inputs
+        total = self.emit_sum(network, f"{path}.attn_sum", q)
+        attention = network.neuron(f"{path}.attn_lif", self.attn_lif, total)
+        return network.mask(f"{path}.mask", self.mask, attention, k)
+
     def mix_currents(self, q: Tensor, k: Tensor, **constants: Any) -> Tensor:
         """`mix` of the spikes that currents q and k [T, B, C, H, W] cause; the constants are those of the kernels."""
         raise NotImplementedError
 
     def attend(self, x: Tensor) -> Tensor:
         """All before the projection: spikes or counts [T, B, C, H, W] -> spikes [T, B, C, H, W]."""
-        if not self.fuses(x):
+        if not self.in_one_kernel(x):
             return super().attend(x)
         return self.mix_currents(
             self.current("q", x),
@@ -102,7 +114,7 @@ class QKAttention(Attention):
             backend=self.q_lif.backend,
         )
 
-    def fuses(self, x: Tensor) -> bool:
+    def in_one_kernel(self, x: Tensor) -> bool:
         """Whether one kernel computes all populations: if it can, and nobody wants to see one of them.
 
         A kernel shows no population, so hooks such as those of `record_spikes` have each module called. Nor is it
@@ -118,7 +130,7 @@ class QKAttention(Attention):
             return False
         if not (q.backend == k.backend == attention.backend) or x.shape[0] > MAX_STEPS:
             return False
-        return resolve_backend(q.backend, x) == "triton" and not q.fuses(self.q_bn, x)
+        return resolve_backend(q.backend, x) == "triton" and not q.in_one_kernel(self.q_bn, x)
 
 
 class TokenAttention(QKAttention):
@@ -131,6 +143,10 @@ class TokenAttention(QKAttention):
     def pooled_queries(self, q: Tensor) -> Tensor:
         """Sum over the channels of each head: [T, B, C, H, W] -> [T, B, heads, H, W]."""
         return q.unflatten(2, (self.heads, -1)).sum(3, dtype=membrane_dtype(q.dtype))
+
+    def emit_sum(self, network: NodeBuilder, name: str, q: Terms) -> Terms:
+        """One sum a head."""
+        return network.group_sum(name, self.heads, q)
 
     def mix_currents(self, q: Tensor, k: Tensor, **constants: Any) -> Tensor:
         """`kernels.token_attention`."""
@@ -147,6 +163,10 @@ class ChannelAttention(QKAttention):
     def pooled_queries(self, q: Tensor) -> Tensor:
         """Sum over the tokens: [T, B, C, H, W] -> [T, B, C, 1, 1]."""
         return q.sum((3, 4), keepdim=True, dtype=membrane_dtype(q.dtype))
+
+    def emit_sum(self, network: NodeBuilder, name: str, q: Terms) -> Terms:
+        """One sum a channel, given to every token."""
+        return network.token_sum(name, q)
 
     def mix_currents(self, q: Tensor, k: Tensor, **constants: Any) -> Tensor:
         """`kernels.channel_attention`."""
@@ -172,9 +192,16 @@ class SelfAttention(Attention):
         mixed = (values @ keys.transpose(-1, -2)) @ queries
         return self.attn_lif(mixed.reshape(q.shape) * self.config.attention_scale)
 
+    def emit_mix(self, network: NodeBuilder, path: str, *inputs: Terms) -> Terms:
+        """Product and neuron."""
+        scale = self.config.attention_scale
+        product = network.self_attention(f"{path}.attn_product", self.heads, scale, *inputs)
+        return network.neuron(f"{path}.attn_lif", self.attn_lif, product)
+
 
 ATTENTIONS: dict[str, type[Attention]] = {
     "token": TokenAttention,
     "channel": ChannelAttention,
     "self": SelfAttention,
 }
+CHOICES["attention"] = ATTENTIONS

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from .attention import ATTENTIONS
+from .attention import ATTENTIONS, Attention
 from .config import Config, StageConfig
 from .layers import Layered
+from .nodes import NodeBuilder, Terms
 
 LAYER_NORM_EPSILON = 1e-6
 
@@ -26,6 +27,11 @@ class MLP(Layered):
         """Spike counts [T, B, C, H, W] -> spikes (pre-activation: currents -> currents) [T, B, C, H, W]."""
         return self.run(self.names[1], self.run(self.names[0], x))
 
+    def emit(self, network: NodeBuilder, path: str, x: Terms) -> Terms:
+        """What `forward` computes, as nodes; path: that of this module."""
+        hidden = self.emit_layer(network, path, self.names[0], x)
+        return self.emit_layer(network, path, self.names[1], hidden)
+
 
 class TransformerBlock(nn.Module):
     """x <- x + attention(x);  x <- x + mlp(x).
@@ -44,7 +50,7 @@ class TransformerBlock(nn.Module):
             self.norm2 = nn.LayerNorm(stage.dim, LAYER_NORM_EPSILON)
 
     @property
-    def attention(self) -> Layered:
+    def attention(self) -> Attention:
         """The attention module, whatever its attribute is called."""
         return getattr(self, self.attention_name)
 
@@ -52,3 +58,8 @@ class TransformerBlock(nn.Module):
         """Residual stream [T, B, C, H, W] -> residual stream [T, B, C, H, W]."""
         x = x + self.attention(x)
         return x + self.mlp(x)
+
+    def emit(self, network: NodeBuilder, path: str, x: Terms) -> Terms:
+        """What `forward` computes, as nodes; path: that of this module."""
+        x = x + self.attention.emit(network, f"{path}.{self.attention_name}", x)
+        return x + self.mlp.emit(network, f"{path}.mlp", x)

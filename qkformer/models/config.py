@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, ClassVar
 
 from hardware.errors import UserError
 
-CHOICES = {
+CHOICES: dict[str, Collection[str]] = {  # attention.py adds those of `attention`
     "family": ("qkformer", "spikformer"),
     "pooling": ("current", "spike"),
     "neuron": ("lif", "if", "plif"),
     "residual": ("activation-before-addition", "pre-activation"),
-    "attention": ("token", "channel", "self"),
     "attention_layer": ("conv1d", "linear"),
     "mlp_layer": ("conv1d", "conv2d", "linear"),
     "shortcut": ("projection", "identity", "none"),
@@ -36,7 +35,7 @@ def _check_positive(owner: Any, *names: str) -> None:
     for name in names:
         value = getattr(owner, name)
         if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-            raise ConfigError(f"{name} is {value!r}; it must be a whole number of at least 1")
+            raise ConfigError(f"{name} is {value!r}; it must be an integer of at least 1")
 
 
 def _check_above_zero(owner: Any, *names: str) -> None:

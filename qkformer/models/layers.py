@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .config import Config
+from .logic import SpikePool
 from .neuron import Neuron, Population, create_neuron
 
+if TYPE_CHECKING:
+    from .nodes import NodeBuilder, Terms
+
 POOL_KERNEL, POOL_STRIDE, POOL_PADDING = 3, 2, 1  # of every max-pool in both papers' code
-
-
-class SpikeMaxPool(Population):
-    """3x3 max-pool of stride 2 over spikes: the OR of each window."""
-
-    def forward(self, spikes: Tensor) -> Tensor:
-        """Spikes [T, B, C, H, W] -> [T, B, C, ceil(H / 2), ceil(W / 2)]."""
-        pooled = F.max_pool2d(spikes.flatten(0, 1), POOL_KERNEL, POOL_STRIDE, POOL_PADDING)
-        return pooled.unflatten(0, spikes.shape[:2])
 
 
 class Layer(NamedTuple):
@@ -98,7 +92,7 @@ class Layered(nn.Module):
         if pool and self.config.pooling == "current":
             self.add_module(pool, nn.MaxPool2d(POOL_KERNEL, POOL_STRIDE, POOL_PADDING))
         elif pool:
-            self.add_module(pool, SpikeMaxPool())
+            self.add_module(pool, SpikePool(*(2 * (size,) for size in (POOL_KERNEL, POOL_STRIDE, POOL_PADDING))))
         if neuron != "none":
             self.add_neuron(lif, batch_leak=batch_leak)
         if neuron == "before":
@@ -115,6 +109,10 @@ class Layered(nn.Module):
         """All layers in order of execution."""
         return tuple(self.layer(name) for name in self._paths)
 
+    def emit_layer(self, network: NodeBuilder, path: str, name: str, x: Terms) -> Terms:
+        """What `run` computes, as nodes; path: that of this module."""
+        return network.layer(path, self.layer(name), x)
+
     def current(self, name: str, x: Tensor) -> Tensor:
         """bn(conv(x)), max-pooled if currents are: [T, B, C, H, W] -> what drives the neuron, [T, B, C', H', W']."""
         layer, shown = self.layer(name), _shown(x)
@@ -128,12 +126,13 @@ class Layered(nn.Module):
         """One layer: [T, B, C, H, W] -> spikes, or currents if no neuron comes last, [T, B, C', H', W'].
 
         conv -> bn -> [max-pool of currents] -> neuron -> [max-pool of spikes], the neuron where `layer` says.
-        Where BatchNorm and neuron are one kernel (`Neuron.fuses`), the BatchNorm's numbers are used, not its module.
+        Where BatchNorm and neuron are one kernel (`Neuron.in_one_kernel`), the BatchNorm's parameters are used, not its
+        module.
         """
         layer = self.layer(name)
         if layer.lif_first:
             x = layer.lif(x)
-        if _fuses(layer, x):
+        if _in_one_kernel(layer, x):
             shown = _shown(x)
             convolved = _convolved(layer.conv, shown.flatten(0, 1)).unflatten(0, shown.shape[:2])
             out = layer.lif(convolved.expand(len(x), *convolved.shape[1:]), layer.bn)
@@ -149,10 +148,10 @@ def _shown(x: Tensor) -> Tensor:
     return x[:1] if x.stride(0) == 0 else x
 
 
-def _fuses(layer: Layer, x: Tensor) -> bool:
+def _in_one_kernel(layer: Layer, x: Tensor) -> bool:
     """Whether the BatchNorm is left to the neuron right behind it."""
     neighbours = not layer.lif_first and (layer.pool is None or layer.pool_after_lif)
-    return neighbours and isinstance(layer.lif, Neuron) and layer.lif.fuses(layer.bn, x)
+    return neighbours and isinstance(layer.lif, Neuron) and layer.lif.in_one_kernel(layer.bn, x)
 
 
 def _convolved(conv: nn.Module, x: Tensor) -> Tensor:

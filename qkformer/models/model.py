@@ -8,10 +8,13 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from hardware.errors import InputError
+
 from ..kernels import set_backend
 from .block import LAYER_NORM_EPSILON, TransformerBlock
 from .catalogue import get_config
 from .config import Config
+from .nodes import NodeBuilder, Terms
 from .patch_embed import PatchEmbed
 
 HEAD_STD = 0.02
@@ -63,7 +66,7 @@ class SpikingTransformer(nn.Module):
         An image is shown, unchanged, at each of the T time steps.
 
         Raises:
-            ValueError: the shape or the dtype is not what the configuration asks for.
+            InputError: the shape or the dtype is not what the configuration asks for.
         """
         self.check_images(images)
         x = images.transpose(0, 1) if self.config.events else images.expand(self.config.time_steps, *images.shape)
@@ -73,8 +76,16 @@ class SpikingTransformer(nn.Module):
                 x = block(x)
         return self.head(x.mean((0, 3, 4)))
 
+    def emit(self, network: NodeBuilder, x: Terms) -> Terms:
+        """What `forward` computes, but for the mean over time, as nodes that read x, an image or event frame."""
+        for stage in self.stages():
+            x = stage.embed.emit(network, stage.embed_path, x)
+            for number, block in enumerate(stage.blocks):
+                x = block.emit(network, f"{stage.blocks_path}.{number}", x)
+        return network.head("head", self.head, x)
+
     def check_images(self, images: Tensor) -> None:
-        """Raise ValueError unless the model takes images of this shape and dtype."""
+        """Raise InputError unless the model takes images of this shape and dtype."""
         config = self.config
         frames = (config.time_steps,) if config.events else ()
         expected = (*frames, config.in_channels, config.image_size, config.image_size)
@@ -86,9 +97,9 @@ class SpikingTransformer(nn.Module):
         if not fits or not shape[0]:
             wanted = ", ".join(map(str, ("B", *expected)))
             other = "" if config.fixed_size else f" (or sides that are other multiples of {config.stride})"
-            raise ValueError(f"{config.name} takes [{wanted}]{other} with B >= 1; got {list(shape)}")
+            raise InputError(f"{config.name} takes [{wanted}]{other} with B >= 1; got {list(shape)}")
         if images.dtype != self.head.weight.dtype:
-            raise ValueError(f"{config.name} takes {self.head.weight.dtype} images; got {images.dtype}")
+            raise InputError(f"{config.name} takes {self.head.weight.dtype} images; got {images.dtype}")
 
 
 class QKFormer(SpikingTransformer):

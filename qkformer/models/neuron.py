@@ -56,7 +56,7 @@ class Neuron(Population):
         """Currents [T, B, ...] -> spikes [T, B, ...], each 0 or 1.
 
         Args:
-            x: the currents, or where `fuses(norm, x)` the outputs [T, B, C, ...] of a convolution.
+            x: the currents, or where `in_one_kernel(norm, x)` the outputs [T, B, C, ...] of a convolution.
             norm: the BatchNorm that makes currents of these.
         """
         steps = x.flatten(0, 1).unsqueeze(1) if self.batch_leak else x
@@ -67,7 +67,7 @@ class Neuron(Population):
         """Currents [T, ...] -> spikes [T, ...]."""
         return lif(x, self.tau, self.v_threshold, backend=self.backend)
 
-    def fuses(self, norm: nn.Module, x: Tensor) -> bool:
+    def in_one_kernel(self, norm: nn.Module, x: Tensor) -> bool:
         """Whether BatchNorm and neuron are one kernel: in evaluation mode, without gradients, by Triton."""
         evaluates = isinstance(norm, BatchNorm) and not norm.training and not torch.is_grad_enabled()
         return evaluates and resolve_backend(self.backend, x) == "triton"
@@ -130,7 +130,7 @@ class PLIF(Neuron):
             raise KernelError('PLIF has no Triton kernel: choose backend "torch" or "auto"')
         return multi_step(x, lambda v, x: charge(v, x, torch.sigmoid(self.w)), self.v_threshold)
 
-    def fuses(self, norm: nn.Module, x: Tensor) -> bool:
+    def in_one_kernel(self, norm: nn.Module, x: Tensor) -> bool:
         """Never."""
         return False
 

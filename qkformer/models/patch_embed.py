@@ -6,6 +6,7 @@ from torch import Tensor
 
 from .config import Config, PatchEmbedConfig
 from .layers import Layer, Layered
+from .nodes import NodeBuilder, Terms
 
 SHORTCUT = "proj_res"
 
@@ -52,5 +53,15 @@ class PatchEmbed(Layered):
             outputs.append(self.run(name, outputs[-1]))
         if self.embed.shortcut == "none":
             return outputs[-1]
-        start = outputs[self.embed.shortcut_from + 1]
-        return outputs[-1] + (self.run(SHORTCUT, start) if self.embed.shortcut == "projection" else start)
+        start = outputs[self.shortcut_from + 1]
+        return outputs[-1] + (self.run(SHORTCUT, start) if self.shortcut else start)
+
+    def emit(self, network: NodeBuilder, path: str, x: Terms) -> Terms:
+        """What `forward` computes, as nodes; path: that of this module."""
+        outputs = [x]
+        for name in self.main:
+            outputs.append(self.emit_layer(network, path, name, outputs[-1]))
+        if self.embed.shortcut == "none":
+            return outputs[-1]
+        start = outputs[self.shortcut_from + 1]
+        return outputs[-1] + (self.emit_layer(network, path, SHORTCUT, start) if self.shortcut else start)

@@ -8,20 +8,21 @@ from contextlib import contextmanager
 import numpy as np
 from torch import Tensor, nn
 
+from hardware.errors import InputError
 from hardware.trace.spike_trace import SpikeTrace
 
 from .neuron import Population
 
 
-def whole_numbers(name: str, output: Tensor) -> np.ndarray:
+def integers(name: str, output: Tensor) -> np.ndarray:
     """What a population emitted, as int8 if it fits, else as int32.
 
     Raises:
-        ValueError: the output is not whole numbers.
+        InputError: the output is not integers.
     """
     values = output.detach().cpu().numpy()
     if not np.array_equal(values, np.rint(values)):
-        raise ValueError(f"{name} emitted numbers that are not whole; a population emits spikes or counts")
+        raise InputError(f"{name} emitted values that are not integers; a population emits spikes or counts")
     fits = np.iinfo(np.int8)
     small = values.size == 0 or (values.min() >= fits.min and values.max() <= fits.max)
     return values.astype(np.int8 if small else np.int32)
@@ -43,7 +44,7 @@ def record_spikes(
     trace = SpikeTrace() if into is None else into
 
     def keep(name: str, output: Tensor) -> None:
-        values = whole_numbers(name, output)
+        values = integers(name, output)
         joined = into is None and name in trace
         trace[name] = np.concatenate([trace[name], values], axis=1) if joined else values
 

@@ -2,6 +2,7 @@ import numpy as np
 
 import export
 from export.ladder.reference_graph import reference_graph
+from hardware import GraphError
 from hardware.graph.fingerprint import array_fingerprint, graph_fingerprint
 
 
@@ -25,7 +26,7 @@ def test_numbers_come_from_the_model_and_not_from_the_lowering(fixed_digits):
 def test_a_node_that_is_missing(fixed_digits, refuses):
     graph = export.to_nir(fixed_digits)
     del graph.nodes["stage1.0.tssa.k_conv"]
-    with refuses(ValueError, "no node 'stage1.0.tssa.k_conv'"):
+    with refuses(GraphError, "no node 'stage1.0.tssa.k_conv'"):
         reference_graph(fixed_digits, graph)
 
 

@@ -9,14 +9,13 @@ import nir
 import numpy as np
 import pytest
 import torch
+from hardware.graph.linear import constants
 from published import lively_model, small_config
 
 import export
 import hardware
-from export.quantization import network as network_module
 from export.sources import fold as fold_module
 from export.sources.batchnorm import fold
-from hardware.graph.linear import constants
 from hardware.graph.neuron import Neuron
 from hardware.parity.causes import fire
 from hardware.parity.divergence import INHERITED, LOCAL
@@ -51,7 +50,7 @@ def lowered_with(monkeypatch, fixed_digits):
             change(graph.nodes[name])
             return graph
 
-        monkeypatch.setattr("export.ladder.to_nir", to_nir)
+        monkeypatch.setattr("export.ladder.climb.to_nir", to_nir)
 
     return lowered_with
 
@@ -177,8 +176,9 @@ def test_running_mean_passed_as_running_var_in_quantization(digits, images, tmp_
             bn.running_var = bn.running_mean
         return fold(conv, bn)
 
-    monkeypatch.setattr(network_module, "fold", faulty_fold)
-    fixed = export.quantize(model, load_digits("train")[0])
+    with monkeypatch.context() as patch:
+        patch.setattr(fold_module, "fold", faulty_fold)
+        fixed = export.quantize(model, load_digits("train")[0])
     report = export.run_ladder(model, fixed, images, tmp_path, targets=["interpreter"]).report
     assert [(finding.layer, finding.kind) for finding in report.findings] == [(POPULATION, "unexplained flips")]
 
@@ -303,7 +303,7 @@ def test_a_missing_connection(climb, monkeypatch):
         edges = [edge for edge in graph.edges if edge != ("patch_embed1.proj_res_lif", CONV)]
         return nir.NIRGraph(graph.nodes, edges, metadata=graph.metadata, type_check=False)
 
-    monkeypatch.setattr("export.ladder.to_nir", to_nir)
+    monkeypatch.setattr("export.ladder.climb.to_nir", to_nir)
     report = climb()
     assert report.first_divergence.population == POPULATION
     assert report.explanation.origin == LOCAL

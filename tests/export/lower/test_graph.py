@@ -7,7 +7,7 @@ import torch
 
 import export
 import hardware
-from export import FixedModel
+from export import ExportError, FixedModel
 from export.network.fixed_layers import FixedConv, FixedLIF, Gate
 from hardware import Encoding
 from qkformer import Neuron, Population, load_digits
@@ -120,7 +120,7 @@ def test_module_without_a_lowering(refuses):
 
     fixed = FixedModel(Encoding("strange", (1, 1, 1), time_steps=1))
     fixed.add("block.strange", Strange(0), "input")
-    with refuses(TypeError, "block.strange", "Strange", "no lowering"):
+    with refuses(ExportError, "block.strange", "Strange", "no lowering"):
         export.to_nir(fixed)
 
 

@@ -5,8 +5,10 @@ import numpy as np
 import pytest
 import torch
 
-from export.network.fixed_layers import FixedLIF, SelfAttentionProduct
-from export.quantization.layer import quantize_attention
+from export.network.fixed_layers import FixedLIF
+from export.network.layers import SelfAttentionProduct
+from export.quantization.attention import quantize_attention
+from hardware.chip import LOIHI_2
 from hardware.graph.gates.self_attention import gate_count, self_attention_graph
 from qkformer import LIF
 
@@ -15,7 +17,7 @@ from qkformer import LIF
 def test_up_to_six_time_steps_the_integer_neuron_is_the_float_one(time_steps):
     products = torch.randint(0, 20, (time_steps, 3000), generator=torch.manual_seed(time_steps)).double()
     neuron = LIF(tau=2.0, v_threshold=0.5)
-    quantized = quantize_attention("product", "lif", neuron, 0.125, largest=20, time_steps=time_steps)
+    quantized = quantize_attention("product", "lif", neuron, 0.125, largest=20, time_steps=time_steps, chip=LOIHI_2)
     assert quantized.factor == 2 ** min(time_steps - 1, 5)
     assert quantized.neuron.threshold == 8 * quantized.factor - 1
     fixed = FixedLIF(quantized.neuron.decay, quantized.neuron.threshold)(products * quantized.factor)
@@ -25,7 +27,7 @@ def test_up_to_six_time_steps_the_integer_neuron_is_the_float_one(time_steps):
 
 def test_the_factor_gives_way_to_the_certificate():
     neuron = LIF(tau=2.0, v_threshold=0.5)
-    quantized = quantize_attention("product", "lif", neuron, 0.125, largest=20_000, time_steps=4)
+    quantized = quantize_attention("product", "lif", neuron, 0.125, largest=20_000, time_steps=4, chip=LOIHI_2)
     assert quantized.factor == 4
     assert quantized.certificate.certified
     assert quantized.certificate.sum_bound == 80_000

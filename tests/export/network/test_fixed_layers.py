@@ -3,8 +3,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from export.network.fixed_layers import FixedConv, FixedLIF, Gate, GroupSum, Mask, Readout, SpikePool, TokenSum
+from export.network.fixed_layers import FixedConv, FixedLIF, Gate, Readout
+from export.network.layers import GroupSum, TokenSum
 from hardware import RangeError
+from qkformer.models.logic import Mask, SpikePool
 
 
 def whole(*shape, low=-127, high=128, seed=0):

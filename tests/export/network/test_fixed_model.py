@@ -5,6 +5,7 @@ import torch
 from export import FixedModel
 from export.network.fixed_layers import FixedConv, FixedLIF, Gate, Readout
 from hardware import Encoding
+from hardware.errors import InputError
 
 
 def small_model():
@@ -59,11 +60,11 @@ def test_shapes():
 
 def test_names_that_do_not_fit(refuses):
     fixed = small_model()
-    with refuses(ValueError, "'stage1.0.a'", "already"):
+    with refuses(InputError, "'stage1.0.a'", "already"):
         fixed.add("stage1.0.a", Gate(0), "input")
-    with refuses(ValueError, "'input'", "already"):
+    with refuses(InputError, "'input'", "already"):
         fixed.add("input", Gate(0), "output")
-    with refuses(ValueError, "'new'", "'ghost'", "before"):
+    with refuses(InputError, "'new'", "'ghost'", "before"):
         fixed.add("new", Gate(0), ["input", "ghost"])
 
 

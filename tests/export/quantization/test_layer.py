@@ -9,14 +9,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from export.network.fixed_layers import FixedLIF
-from export.quantization.layer import FixedNeuron, quantize_head, quantize_layer
-from hardware.chip.fixed_point import SUM_LIMIT, check_weights, encode_bias
+from export.network.stream import Stream
+from export.quantization.head import quantize_head
+from export.quantization.layer import LayerQuantizer
+from export.quantization.neuron import FixedNeuron
+from hardware.chip import LOIHI_2
+from hardware.chip.arithmetic import check_weights, encode_bias
 from qkformer import IF, LIF, PLIF
 
 neurons = st.one_of(
     st.builds(LIF, st.sampled_from([1.0, 4 / 3, 2.0, 4.0]), st.floats(0.3, 3.0)),
     st.builds(IF, v_threshold=st.floats(0.3, 3.0)),
 )
+
+
+def quantize_layer(weight, bias, neuron, *, input_range, input_scale, time_steps, chip=LOIHI_2):
+    stream = Stream(("x",), input_scale, *input_range)
+    return LayerQuantizer("conv", "lif", neuron, stream, time_steps, compared=False, chip=chip)(weight, bias)
 
 
 @st.composite
@@ -32,7 +41,7 @@ def layers(draw):
         "input_scale": draw(st.sampled_from([1.0, 1 / 127])),
         "time_steps": draw(st.integers(1, 8)),
     }
-    return quantize_layer("conv", "lif", weight, bias, neuron, **settings), weight, neuron, settings
+    return quantize_layer(weight, bias, neuron, **settings), weight, neuron, settings
 
 
 def extreme_inputs(weight, input_range):
@@ -48,8 +57,8 @@ def extreme_inputs(weight, input_range):
 @given(layers())
 def test_numbers_fit_and_the_threshold_is_exact(example):
     layer, weight, neuron, settings = example
-    check_weights("conv", layer.weight.numpy())
-    encode_bias("conv", layer.bias.numpy())
+    check_weights("conv", layer.weight.numpy(), LOIHI_2)
+    encode_bias("conv", layer.bias.numpy(), LOIHI_2)
     assert torch.equal(layer.weight, layer.weight.round())
     assert layer.weight.abs().max() <= 127
     assert 0 <= layer.neuron.threshold <= 131071
@@ -68,7 +77,7 @@ def test_sum_bound_is_met_and_never_passed(example):
     met = max(sums.abs().max() for sums in (largest, least, largest + layer.bias, least + layer.bias))
     assert layer.certificate.sum_bound == met
     assert layer.certificate.certified == (
-        max(layer.certificate.sum_bound, layer.certificate.membrane_bound) < SUM_LIMIT
+        max(layer.certificate.sum_bound, layer.certificate.membrane_bound) < LOIHI_2.sum_limit
     )
     random = torch.Generator().manual_seed(0)
     low, high = settings["input_range"]
@@ -108,8 +117,6 @@ def test_membrane_bound_is_never_passed(example, seed):
 def test_membrane_bound_is_met_from_below():
     """An inhibited neuron without leak sinks by the same amount at every step."""
     layer = quantize_layer(
-        "conv",
-        "lif",
         torch.full((1, 10, 1, 1), -1.0),
         torch.zeros(1),
         IF(),
@@ -127,8 +134,6 @@ def test_membrane_bound_is_met_from_below():
 def test_membrane_bound_is_met_from_above():
     """A membrane that just did not fire meets the largest sum."""
     layer = quantize_layer(
-        "conv",
-        "lif",
         torch.ones(1, 3, 1, 1),
         torch.zeros(1),
         IF(v_threshold=2.0),
@@ -142,7 +147,7 @@ def test_membrane_bound_is_met_from_above():
 
 def big_layer(inputs):
     ones = torch.ones(1, inputs, 1, 1, dtype=torch.float64)
-    return quantize_layer("conv", "lif", ones, torch.zeros(1), LIF(), input_range=(0, 1), input_scale=1.0, time_steps=4)
+    return quantize_layer(ones, torch.zeros(1), LIF(), input_range=(0, 1), input_scale=1.0, time_steps=4)
 
 
 def test_layer_too_big_for_the_finest_scale_is_scaled_down_until_it_is_certified():
@@ -150,7 +155,7 @@ def test_layer_too_big_for_the_finest_scale_is_scaled_down_until_it_is_certified
     scaled = big_layer(2000).certificate
     assert 31 <= scaled.largest_weight < 127
     assert scaled.certified
-    assert max(scaled.sum_bound, scaled.membrane_bound) > 0.9 * SUM_LIMIT
+    assert max(scaled.sum_bound, scaled.membrane_bound) > 0.9 * LOIHI_2.sum_limit
 
 
 def test_layer_that_would_become_too_coarse_keeps_its_scale_and_is_reported():
@@ -171,19 +176,15 @@ def test_layer_that_would_become_too_coarse_keeps_its_scale_and_is_reported():
     ],
 )
 def test_threshold_of_a_neuron(neuron, scale, threshold):
-    assert FixedNeuron.of(neuron, scale).threshold == threshold
+    assert FixedNeuron.of(neuron, scale, LOIHI_2).threshold == threshold
 
 
 def test_head_sums_over_tokens():
-    weight, bias = torch.tensor([[1.0, -2.0], [0.5, 0.25]]), torch.tensor([0.1, -3.0])
-    fixed, fixed_bias, certificate = quantize_head("head", weight, bias, tokens=16, input_range=(0, 3))
-    assert fixed.tolist() == [[64, -127], [32, 16]]
-    assert fixed_bias.tolist() == [round(0.1 * 16 * 63.5), -3 * 16 * 63.5]
+    weight, bias = torch.tensor([[1.0, -2.0], [0.5, 0.25]]), 16 * torch.tensor([0.1, -3.0])
+    head = quantize_head("head", weight, bias, Stream(("x", "y", "z"), 1.0, 0, 3), tokens=16, chip=LOIHI_2)
+    certificate = head.certificate
+    assert head.weight.tolist() == [[64, -127], [32, 16]]
+    assert head.bias.tolist() == [round(0.1 * 16 * 63.5), -3 * 16 * 63.5]
     assert certificate.scale == 2 / 127
     assert certificate.sum_bound == 127 * 48  # without the bias it is larger
     assert certificate.limit == 1 << 23
-
-
-def test_head_that_is_not_finite(refuses):
-    with refuses(ValueError, "NaN or infinite"):
-        quantize_head("head", torch.tensor([[torch.nan]]), torch.zeros(1), 1, (0, 1))

@@ -6,8 +6,13 @@ import torch
 import export
 from export import ExportError
 from export.network.fixed_layers import FixedLIF, Gate
-from export.quantization.network import attention_neuron
-from hardware.chip.fixed_point import check_weights, encode_bias
+from export.network.float_layers import FloatConv
+from export.network.float_network import FloatNetwork
+from export.network.layers import TokenSum
+from hardware import Encoding
+from hardware.chip import LOIHI_2
+from hardware.chip.arithmetic import check_weights, encode_bias
+from hardware.errors import InputError
 from qkformer import IF, LIF, Neuron, create_model, load_digits, record_spikes
 from qkformer.models.layers import Layered
 
@@ -49,11 +54,11 @@ def test_every_layer_is_certified(digits, fixed_digits):
     for layer in certificate:
         name = "output" if layer.name == "head" else layer.name
         module = fixed_digits.get_submodule(name)
-        check_weights(name, module.weight.numpy())
+        check_weights(name, module.weight.numpy(), LOIHI_2)
         assert layer.largest_weight == module.weight.int().abs().max()
         assert layer.largest_bias == module.bias.abs().max()
         if layer.threshold is not None:
-            encode_bias(name, module.bias.numpy())
+            encode_bias(name, module.bias.numpy(), LOIHI_2)
             assert fixed_digits.get_submodule(layer.population).threshold == layer.threshold
 
 
@@ -70,9 +75,19 @@ def test_float_model_is_left_as_it_is(digits):
     assert not digits.training
 
 
+def attention_neuron(neuron):
+    """What a neuron on a sum of spikes becomes."""
+    network = FloatNetwork(Encoding("small", (1, 1, 1), time_steps=4))
+    network.add("conv", FloatConv(torch.ones(1, 1, 1, 1), torch.zeros(1), (1, 1), (0, 0)), "input")
+    network.add("lif", LIF(), "conv")
+    network.add("attn_sum", TokenSum(), "lif")
+    network.add("attn_lif", neuron, "attn_sum")
+    return export.quantize(network, torch.ones(1, 1, 1, 1)).get_submodule("attn_lif")
+
+
 @pytest.mark.parametrize(("tau", "v_threshold"), [(2.0, 0.5), (1.0, 1.0), (4.0, 0.25), (2.0, 0.1)])
 def test_attention_is_an_or_where_one_spike_suffices(tau, v_threshold):
-    gate = attention_neuron("attn_lif", LIF(tau, v_threshold))
+    gate = attention_neuron(LIF(tau, v_threshold))
     assert isinstance(gate, Gate)
     assert gate.threshold == 0
     _assert_equal(gate, LIF(tau, v_threshold), torch.tensor(_all_sums(4, 6)))
@@ -80,22 +95,22 @@ def test_attention_is_an_or_where_one_spike_suffices(tau, v_threshold):
 
 @pytest.mark.parametrize("neuron", [LIF(1.0, 1.5), LIF(1.0, 3.0), IF(v_threshold=1.5), IF(v_threshold=4.0)])
 def test_attention_that_stays_a_neuron_is_exact_on_whole_membranes(neuron):
-    fixed = attention_neuron("attn_lif", neuron)
+    fixed = attention_neuron(neuron)
     assert isinstance(fixed, FixedLIF)
     _assert_equal(fixed, neuron, torch.tensor(_all_sums(4, 6)))
 
 
 @pytest.mark.parametrize(("tau", "v_threshold", "threshold"), [(2.0, 0.6, 1), (2.0, 1.0, 1), (4.0, 0.75, 2)])
-def test_attention_that_stays_a_neuron_compares_with_whole_numbers(tau, v_threshold, threshold):
-    """So the first step, on a membrane at rest, is exact; later ones round the threshold down to a whole number."""
-    neuron = attention_neuron("attn_lif", LIF(tau, v_threshold))
+def test_attention_that_stays_a_neuron_compares_with_integers(tau, v_threshold, threshold):
+    """So the first step, on a membrane at rest, is exact; later ones round the threshold down to an integer."""
+    neuron = attention_neuron(LIF(tau, v_threshold))
     assert isinstance(neuron, FixedLIF)
     assert (neuron.decay, neuron.threshold) == (4096 / tau, threshold)
     _assert_equal(neuron, LIF(tau, v_threshold), torch.tensor(_all_sums(1, 10)))
 
 
 def test_attention_without_leak_is_an_or_where_one_spike_suffices():
-    assert isinstance(attention_neuron("attn_lif", IF(v_threshold=1.0)), Gate)
+    assert isinstance(attention_neuron(IF(v_threshold=1.0)), Gate)
 
 
 def _all_sums(steps, below):
@@ -141,5 +156,5 @@ def test_models_without_an_integer_form(refuses, digits, changes, part):
 
 def test_calibration_of_another_shape_is_refused(refuses):
     model = create_model("qkformer-digits").eval()
-    with refuses(ValueError, "qkformer-digits", "8, 8", "8, 7"):
+    with refuses(InputError, "qkformer-digits", "8, 8", "8, 7"):
         export.quantize(model, torch.rand(2, 1, 8, 7))

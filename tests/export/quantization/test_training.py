@@ -12,9 +12,14 @@ from torch import nn
 
 import export
 from export import ExportError, QuantizationAware
-from export.quantization.layer import FixedNeuron, quantize_layer
-from export.quantization.training import TrainedConv, TrainedGate, TrainedLIF
+from export.network.stream import Stream
+from export.quantization.layer import LayerQuantizer
+from export.quantization.neuron import FixedNeuron
+from export.quantization.rules import LayerRule
+from export.quantization.trained_layers import TrainedConv, TrainedGate, TrainedLIF
+from export.sources.live import LiveConv
 from hardware import RangeError
+from hardware.chip import LOIHI_2
 from qkformer import IF, LIF, create_model, load_digits, record_spikes
 from qkformer.models.layers import Layered
 
@@ -146,7 +151,7 @@ def test_gradient_of_a_neuron_is_the_float_ones(neuron, unit):
     scale = 2.0**-7
     currents = unit * torch.randint(-128 // unit, 384 // unit, (4, 50), generator=torch.Generator().manual_seed(0))
     currents = currents.double()
-    fixed = TrainedLIF(neuron, FixedNeuron.of(neuron, scale), scale, "lif")
+    fixed = TrainedLIF(neuron, FixedNeuron.of(neuron, scale, LOIHI_2), scale, "lif", LOIHI_2)
     outputs = []
     for module, unit_of_input in ((neuron, scale), (fixed, 1.0)):
         x = currents.clone().requires_grad_()
@@ -182,12 +187,9 @@ def test_gradient_of_a_convolution_is_that_of_float_convolution_and_batch_norm()
     nn.init.normal_(layer.bn.running_mean)
     nn.init.uniform_(layer.bn.running_var, 0.5, 2.0)
     published = []
-
-    def quantize(weight, bias):
-        options = {"input_range": (-127, 127), "input_scale": 1 / 127, "time_steps": 4}
-        return quantize_layer("conv", "lif", weight, bias, layer.lif, **options)
-
-    conv = TrainedConv("proj_conv", layer, 1 / 127, quantize, published.append)
+    stream = Stream(("input",), 1 / 127, -127, 127)
+    quantizer = LayerQuantizer("conv", "lif", layer.lif, stream, time_steps=4, compared=False, chip=LOIHI_2)
+    conv = TrainedConv(LayerRule(LiveConv(layer), None, "", quantizer), published.append)
     x = torch.randint(-127, 128, (2, 3, 3, 6, 5)).double()
     upstream = torch.randn(2, 3, 4, 6, 5, dtype=torch.float64)
     wanted = layer.bn(layer.conv(x.flatten(0, 1) / 127)).unflatten(0, (2, 3))
@@ -284,7 +286,7 @@ def test_weights_that_become_nan(refuses, digits, key):
 
 def test_layer_that_overflows_is_refused_as_in_the_fixed_model(refuses):
     """A layer that is not certified is checked as it runs."""
-    lif = TrainedLIF(IF(1.0), FixedNeuron(0, 131071), 1.0, "stage1.q_lif")
+    lif = TrainedLIF(IF(1.0), FixedNeuron(0, 131071), 1.0, "stage1.q_lif", LOIHI_2)
     currents = torch.full((2, 1), -65536.0, requires_grad=True)
     with refuses(RangeError, "stage1.q_lif: ", "time step 1 reaches 131072"):
         lif(currents)

@@ -3,6 +3,7 @@ import torch
 from torch import nn
 
 from export.sources.batchnorm import fold
+from hardware.errors import InputError
 
 
 def random_batchnorm(bn):
@@ -49,10 +50,10 @@ def test_layers_stay_as_they_were():
 def test_numbers_that_are_not_finite(refuses, value, where):
     layer = nn.ModuleDict({"conv": nn.Conv2d(2, 2, 1), "bn": nn.BatchNorm2d(2)})
     layer.state_dict()[where].view(-1)[0] = value
-    with refuses(ValueError, "NaN or infinite"):
+    with refuses(InputError, "NaN or infinite"):
         fold(layer["conv"], layer["bn"])
 
 
 def test_groups(refuses):
-    with refuses(ValueError, "2 groups", "groups=1"):
+    with refuses(InputError, "2 groups", "groups=1"):
         fold(nn.Conv2d(2, 2, 1, groups=2), nn.BatchNorm2d(2))

@@ -96,7 +96,7 @@ def calls_of(model, images):
     return trace, count[0], len(norms), logits
 
 
-def test_a_model_fuses_in_evaluation_without_gradients_only(device):
+def test_a_model_takes_one_kernel_in_evaluation_without_gradients_only(device):
     """Every BatchNorm scales by 2 and shifts by a quarter: exact, so that all ways of rounding agree on every spike."""
     torch.manual_seed(0)
     model = create_model("qkformer-digits", time_steps=2).to(device).eval()
@@ -120,20 +120,20 @@ def test_a_model_fuses_in_evaluation_without_gradients_only(device):
     assert sum(spikes.sum() for spikes in expected.values()) > 500
 
 
-def test_what_may_fuse(device):
+def test_what_one_kernel_may_compute(device):
     x, norm = torch.zeros(2, 1, 3, device=device), some_batchnorm(3, device)
     with torch.no_grad():
-        assert LIF(backend="triton").fuses(norm, x)
-        assert not LIF(backend="torch").fuses(norm, x)
-        assert not LIF(backend="triton").fuses(nn.Identity(), x)
-        assert not LIF(backend="triton").fuses(nn.BatchNorm1d(3), x)
-        assert not PLIF(backend="auto").fuses(norm, x)
-    assert not LIF(backend="triton").fuses(norm, x)
+        assert LIF(backend="triton").in_one_kernel(norm, x)
+        assert not LIF(backend="torch").in_one_kernel(norm, x)
+        assert not LIF(backend="triton").in_one_kernel(nn.Identity(), x)
+        assert not LIF(backend="triton").in_one_kernel(nn.BatchNorm1d(3), x)
+        assert not PLIF(backend="auto").in_one_kernel(norm, x)
+    assert not LIF(backend="triton").in_one_kernel(norm, x)
 
 
 @torch.no_grad()
 @pytest.mark.parametrize("pooling", ["current", "spike"])
-def test_pooled_currents_do_not_fuse(device, pooling):
+def test_pooled_currents_take_no_kernel_of_their_own(device, pooling):
     embed = create_model("qkformer-digits", pooling=pooling, backend="triton").to(device).eval().patch_embed2
     layer = next(layer for layer in embed.layers() if layer.pool is not None)
     called = []

@@ -2,8 +2,9 @@ import pytest
 import torch
 
 from qkformer import get_config, record_spikes
-from qkformer.models.attention import ATTENTIONS, QKMask
+from qkformer.models.attention import ATTENTIONS
 from qkformer.models.config import EmbedLayer, PatchEmbedConfig, StageConfig
+from qkformer.models.logic import Mask
 
 HEADS, CHANNELS, STEPS = 2, 8, 4
 
@@ -81,7 +82,7 @@ def test_the_mask_broadcasts(attention_shape, ones):
     keys = torch.ones(1, 1, 8, 2, 2)
     gate = torch.zeros(attention_shape)
     gate[0, 0, 1, 0, 0] = 1
-    masked = QKMask()(gate, keys)
+    masked = Mask()(gate, keys)
     assert masked.shape == keys.shape
     assert masked.sum() == 4
     assert (masked[0, 0].sum(0) > 0).sum() == ones

@@ -24,8 +24,8 @@ def test_a_configuration_cannot_be_changed_in_place():
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
-        ({"time_steps": 0}, "time_steps is 0; it must be a whole number of at least 1"),
-        ({"num_classes": 2.5}, "num_classes is 2.5; it must be a whole number"),
+        ({"time_steps": 0}, "time_steps is 0; it must be an integer of at least 1"),
+        ({"num_classes": 2.5}, "num_classes is 2.5; it must be an integer"),
         ({"neuron": "relu"}, "neuron is 'relu'; it must be one of lif, if, plif"),
         ({"image_size": 9}, "image_size is 9; it must be a multiple of the stride, 2"),
         ({"tau": 0.5}, "tau is 0.5; it must be at least 1"),

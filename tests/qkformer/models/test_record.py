@@ -31,7 +31,7 @@ def test_what_is_not_a_count_is_not_recorded_as_one():
             return x * 0.5
 
     model = nn.Sequential(Current())
-    with record_spikes(model), pytest.raises(ValueError, match="0 emitted numbers that are not whole"):
+    with record_spikes(model), pytest.raises(ValueError, match="0 emitted values that are not integers"):
         model(torch.ones(4, 1, 2))
 
 

@@ -26,9 +26,14 @@ class LayerCertificate:
     limit: int
 
     @property
+    def largest_value(self) -> int:
+        """The larger of the two bounds."""
+        return max(self.sum_bound, self.membrane_bound or 0)
+
+    @property
     def certified(self) -> bool:
         """Whether no input can drive the layer to its limit."""
-        return max(self.sum_bound, self.membrane_bound or 0) < self.limit
+        return self.largest_value < self.limit
 
 
 @dataclass(frozen=True)

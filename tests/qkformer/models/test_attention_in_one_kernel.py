@@ -23,7 +23,7 @@ def device():
 
 
 @pytest.fixture
-def fused(monkeypatch):
+def kernel_calls(monkeypatch):
     """The Q-K attentions computed by one operation, by kind."""
     calls = []
     for kind in ("token", "channel"):
@@ -77,10 +77,10 @@ def trace_of(model, device):
 @pytest.mark.parametrize(
     "overrides", [{}, {"neuron": "if"}, {"tau": 1.5, "attention_threshold": 1.0}, {"residual": "pre-activation"}]
 )
-def test_training_is_the_same(device, fused, overrides):
+def test_training_is_the_same(device, kernel_calls, overrides):
     model = small_model(device, **overrides)
     logits, gradients = logits_and_gradients(model, "triton", device)
-    assert fused == ["token", "channel"]
+    assert kernel_calls == ["token", "channel"]
     expected, expected_gradients = logits_and_gradients(model, "torch", device)
     assert torch.equal(logits, expected)
     for name, gradient in expected_gradients.items():
@@ -89,14 +89,14 @@ def test_training_is_the_same(device, fused, overrides):
 
 
 @pytest.mark.parametrize("training", [True, False])
-def test_what_is_recorded_is_what_is_computed(device, fused, training):
+def test_what_is_recorded_is_what_is_computed(device, kernel_calls, training):
     model = small_model(device).train(training)
     with torch.set_grad_enabled(training):
         set_backend(model, "triton")
         logits = model(images(device)).detach()
-        assert len(fused) == (2 if training else 0)  # without gradients BatchNorm and neuron are one kernel
+        assert len(kernel_calls) == (2 if training else 0)  # without gradients BatchNorm and neuron are one kernel
         recorded, trace = trace_of(model, device)
-        assert len(fused) == (2 if training else 0)
+        assert len(kernel_calls) == (2 if training else 0)
         set_backend(model, "torch")
         _, expected = trace_of(model, device)
     assert torch.equal(logits, recorded)
@@ -110,13 +110,13 @@ def attentions(model):
     return [module for module in model.modules() if isinstance(module, QKAttention)]
 
 
-def test_only_what_one_kernel_can_compute_is_fused(device):
+def test_only_what_one_kernel_can_compute_is_given_to_it(device):
     model = small_model(device)
     set_backend(model, "triton")
     spikes = torch.ones(STEPS, 1, CHANNELS, 2, 2, device=device)
     for module in attentions(model):
-        assert module.fuses(spikes)
-        assert not module.fuses(spikes[:1].expand(MAX_STEPS + 1, -1, -1, -1, -1))
+        assert module.in_one_kernel(spikes)
+        assert not module.in_one_kernel(spikes[:1].expand(MAX_STEPS + 1, -1, -1, -1, -1))
         for name in ("q_lif", "attn_lif", "k_lif", "mask"):
             population = getattr(module, name)
             for register in (
@@ -126,7 +126,7 @@ def test_only_what_one_kernel_can_compute_is_fused(device):
                 population.register_full_backward_pre_hook,
             ):
                 hook = register(lambda *_: None)
-                assert not module.fuses(spikes)
+                assert not module.in_one_kernel(spikes)
                 hook.remove()
         changes = [("q_lif", "tau", 3.0), ("attn_lif", "tau", 3.0), ("k_lif", "v_threshold", 2.0)]
         changes += [("k_lif", "batch_leak", True), ("attn_lif", "backend", "torch")]
@@ -134,11 +134,11 @@ def test_only_what_one_kernel_can_compute_is_fused(device):
             neuron = getattr(module, name)
             before = getattr(neuron, attribute)
             setattr(neuron, attribute, value)
-            assert not module.fuses(spikes)
+            assert not module.in_one_kernel(spikes)
             setattr(neuron, attribute, before)
-        assert module.fuses(spikes)
+        assert module.in_one_kernel(spikes)
         module.k_lif = PLIF(2.0)
-        assert not module.fuses(spikes)
+        assert not module.in_one_kernel(spikes)
 
 
 def test_modules_count_in_halves_as_the_kernel_does(device):
@@ -150,9 +150,9 @@ def test_modules_count_in_halves_as_the_kernel_does(device):
         for threshold, passes in ((128.5, True), (128.75, False)):  # half of 257 arrives
             module.attn_lif.v_threshold = threshold
             mixed = module.mix(spikes, spikes)
-            fused = module.mix_currents(spikes * 2, spikes * 2, attention_threshold=threshold, backend="triton")
-            assert mixed.dtype == fused.dtype == torch.bfloat16
-            assert torch.equal(mixed, fused)
+            computed = module.mix_currents(spikes * 2, spikes * 2, attention_threshold=threshold, backend="triton")
+            assert mixed.dtype == computed.dtype == torch.bfloat16
+            assert torch.equal(mixed, computed)
             assert mixed.any() == passes
 
 
@@ -164,10 +164,10 @@ def test_a_neuron_changed_alone_is_computed_as_changed(device):
     assert torch.equal(logits, logits_and_gradients(model, "torch", device)[0])
 
 
-def test_without_a_gpu_pytorch_computes_unless_told_otherwise(fused, refuses):
+def test_without_a_gpu_pytorch_computes_unless_told_otherwise(kernel_calls, refuses):
     model = small_model("cpu")
     model(images("cpu"))
-    assert fused == []
+    assert kernel_calls == []
     model = model.double()
     set_backend(model, "triton")
     with refuses(KernelError, "float64"):

@@ -1,0 +1,35 @@
+from hardware import write_graph
+
+from .errors import ExportError
+from .ladder.climb import Ladder, run_ladder
+from .ladder.leaks import find_leaks
+from .lower.graph import count_gates, to_nir
+from .lower.onnx import run_onnx, to_onnx
+from .network.certificate import Certificate, LayerCertificate
+from .network.fixed_model import FixedModel, reference_trace
+from .network.float_network import FloatNetwork
+from .network.float_network import FloatNetwork as FoldedModel
+from .quantization.network import quantize
+from .quantization.training import QuantizationAware
+from .sources.fold import fold_model
+
+__all__ = [
+    "Certificate",
+    "ExportError",
+    "FixedModel",
+    "FloatNetwork",
+    "FoldedModel",
+    "Ladder",
+    "LayerCertificate",
+    "QuantizationAware",
+    "count_gates",
+    "find_leaks",
+    "fold_model",
+    "quantize",
+    "reference_trace",
+    "run_ladder",
+    "run_onnx",
+    "to_nir",
+    "to_onnx",
+    "write_graph",
+]
