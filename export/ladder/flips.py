@@ -46,7 +46,9 @@ def trace_flips(
 
 
 class _Flips:
-    def __init__(self, folded: FloatNetwork, fixed: FixedModel, images: Tensor, trace: Mapping[str, np.ndarray]):
+    def __init__(
+        self, folded: FloatNetwork, fixed: FixedModel, images: Tensor, trace: Mapping[str, np.ndarray]
+    ) -> None:
         self.folded, self.fixed, self.trace = folded, fixed, trace
         self.scales = {layer.name: layer.scale for layer in fixed.certificate}
         self.nodes = {node.name: node for node in fixed.nodes}

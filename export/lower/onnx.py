@@ -77,7 +77,7 @@ def run_onnx(
 class _Populations(nn.Module):
     """A fixed model as a function of its inputs that returns every population."""
 
-    def __init__(self, fixed: FixedModel):
+    def __init__(self, fixed: FixedModel) -> None:
         super().__init__()
         self.fixed = copy.deepcopy(fixed)
         self.names = [n.name for n in fixed.nodes if isinstance(fixed.get_submodule(n.name), Population)]

@@ -36,7 +36,7 @@ class FixedConv(nn.Module):
     weight: int8 [C_out, C_in, height, width]; bias: int32 [C_out].
     """
 
-    def __init__(self, weight: Tensor, bias: Tensor, stride: Size, padding: Size):
+    def __init__(self, weight: Tensor, bias: Tensor, stride: Size, padding: Size) -> None:
         super().__init__()
         self.weight: Tensor
         self.bias: Tensor
@@ -56,7 +56,7 @@ class FixedLIF(Population):
     (strict), then V <- 0. Raises RangeError when |x| or |V| reaches the chip's limit, where it would wrap or saturate.
     """
 
-    def __init__(self, decay: int, threshold: int, name: str = "LIF", chip: Chip = LOIHI_2):
+    def __init__(self, decay: int, threshold: int, name: str = "LIF", chip: Chip = LOIHI_2) -> None:
         super().__init__()
         self.decay, self.threshold, self.name, self.chip = decay, threshold, name, chip
 
@@ -96,7 +96,7 @@ class FixedLIF(Population):
 class Gate(Population):
     """A neuron without memory: 1 where x > threshold, else 0. [T, B, ...] -> [T, B, ...]."""
 
-    def __init__(self, threshold: int = 0):
+    def __init__(self, threshold: int = 0) -> None:
         super().__init__()
         self.threshold = threshold
 
@@ -112,7 +112,7 @@ class Gate(Population):
 class FixedCurrentPool(CurrentPool):
     """Max-pool of integer currents that cannot leave low .. high, as the certificate of their convolution says."""
 
-    def __init__(self, kernel: int, stride: int, padding: int, low: int, high: int):
+    def __init__(self, kernel: int, stride: int, padding: int, low: int, high: int) -> None:
         super().__init__(kernel, stride, padding)
         self.low, self.high = low, high
 
@@ -123,7 +123,7 @@ class Readout(Population):
     [T, B, C, H, W] -> [T, B, classes]. weight: int8 [classes, C]; bias: int32 [classes].
     """
 
-    def __init__(self, weight: Tensor, bias: Tensor):
+    def __init__(self, weight: Tensor, bias: Tensor) -> None:
         super().__init__()
         self.weight: Tensor
         self.bias: Tensor

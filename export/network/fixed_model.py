@@ -21,7 +21,7 @@ class FixedModel(NodeNetwork):
     chip: whose formats its integers fit. certificate: bounds on every sum and membrane, see `Certificate`.
     """
 
-    def __init__(self, encoding: Encoding, chip: Chip = LOIHI_2):
+    def __init__(self, encoding: Encoding, chip: Chip = LOIHI_2) -> None:
         super().__init__(encoding)
         self.chip = chip
         self.certificate = Certificate(())

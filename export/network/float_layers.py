@@ -13,7 +13,7 @@ from .layers import Size, spread
 class Convolution(nn.Module, ABC):
     """W x + b of one or the other origin: [T, B, C_in, H, W] -> [T, B, C_out, H', W']."""
 
-    def __init__(self, stride: Size, padding: Size):
+    def __init__(self, stride: Size, padding: Size) -> None:
         super().__init__()
         self.stride, self.padding = stride, padding
 
@@ -30,7 +30,7 @@ class Convolution(nn.Module, ABC):
 class FloatConv(Convolution):
     """A convolution with given weight and bias, such as those that a BatchNorm was folded into."""
 
-    def __init__(self, weight: Tensor, bias: Tensor, stride: Size, padding: Size):
+    def __init__(self, weight: Tensor, bias: Tensor, stride: Size, padding: Size) -> None:
         super().__init__(stride, padding)
         self.weight: Tensor
         self.bias: Tensor
@@ -57,7 +57,7 @@ class Head(nn.Module, ABC):
 class FloatHead(Head):
     """A head with given weight and bias."""
 
-    def __init__(self, weight: Tensor, bias: Tensor):
+    def __init__(self, weight: Tensor, bias: Tensor) -> None:
         super().__init__()
         self.weight: Tensor
         self.bias: Tensor

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -15,11 +16,11 @@ class _StraightThrough(torch.autograd.Function):
     """Forward: the rounded value. Backward: as if nothing had been rounded."""
 
     @staticmethod
-    def forward(ctx, value: Tensor, rounded: Tensor) -> Tensor:
+    def forward(ctx: Any, value: Tensor, rounded: Tensor) -> Tensor:
         return rounded.view_as(rounded)
 
     @staticmethod
-    def backward(ctx, gradient: Tensor) -> tuple[Tensor, None]:
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
         return gradient, None
 
 
@@ -43,7 +44,7 @@ def spread(operation: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
 class GroupSum(nn.Module):
     """Sum over the channels of each of `groups` groups: [T, B, C, H, W] -> [T, B, groups, H, W]."""
 
-    def __init__(self, groups: int):
+    def __init__(self, groups: int) -> None:
         super().__init__()
         self.groups = groups
 
@@ -66,7 +67,7 @@ class SelfAttentionProduct(nn.Module):
     scale times an integer of at most tokens * C / heads, in whatever order it is summed.
     """
 
-    def __init__(self, heads: int, scale: float):
+    def __init__(self, heads: int, scale: float) -> None:
         super().__init__()
         self.heads, self.scale = heads, scale
 
@@ -79,7 +80,7 @@ class SelfAttentionProduct(nn.Module):
 class CurrentPool(nn.Module):
     """Max-pool of currents, padding never wins: [T, B, C, H, W] -> [T, B, C, H', W']."""
 
-    def __init__(self, kernel: int, stride: int, padding: int):
+    def __init__(self, kernel: int, stride: int, padding: int) -> None:
         super().__init__()
         self.kernel, self.stride, self.padding = kernel, stride, padding
 

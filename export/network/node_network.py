@@ -37,7 +37,7 @@ class NodeNetwork(nn.Module, ABC):
 
     dtype = torch.float32
 
-    def __init__(self, encoding: Encoding):
+    def __init__(self, encoding: Encoding) -> None:
         super().__init__()
         self.encoding = encoding
         self.nodes: list[Node] = []

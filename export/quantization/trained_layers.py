@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -25,7 +26,7 @@ class TrainedConv(nn.Module):
     publish: told of the layer's integers on every call, for the neuron.
     """
 
-    def __init__(self, rule: LayerRule, publish: Callable[[QuantizedLayer], None]):
+    def __init__(self, rule: LayerRule, publish: Callable[[QuantizedLayer], None]) -> None:
         super().__init__()
         self.rule, self.publish = rule, publish
 
@@ -48,14 +49,16 @@ class _Surrogate(torch.autograd.Function):
     """Forward: the integer neuron's spikes. Backward: as the float neuron's, its membrane being v before each reset."""
 
     @staticmethod
-    def forward(ctx, x: Tensor, spikes: Tensor, v: Tensor, decay: float, gain: float, v_threshold: float) -> Tensor:
+    def forward(
+        ctx: Any, x: Tensor, spikes: Tensor, v: Tensor, decay: float, gain: float, v_threshold: float
+    ) -> Tensor:
         ctx.save_for_backward(spikes, v)
         ctx.constants = decay, gain, v_threshold
         return spikes.view_as(spikes)
 
     @staticmethod
     @once_differentiable
-    def backward(ctx, gradient: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         spikes, v = ctx.saved_tensors
         decay, gain, v_threshold = ctx.constants
         with torch.enable_grad():
@@ -72,7 +75,7 @@ class TrainedLIF(FixedLIF):
     scale: what 1 is worth at its input. certified: no input can overflow it, so it is not checked as it runs.
     """
 
-    def __init__(self, neuron: Neuron, fixed: FixedNeuron, scale: float, name: str, chip: Chip):
+    def __init__(self, neuron: Neuron, fixed: FixedNeuron, scale: float, name: str, chip: Chip) -> None:
         super().__init__(fixed.decay, fixed.threshold, name, chip)
         self.float_decay, self.gain, self.v_threshold = neuron.decay, neuron.input_gain, neuron.v_threshold
         self.scale, self.certified = scale, False
@@ -105,7 +108,7 @@ class TrainedGate(Gate):
     Its membrane holds nothing: it is 0 after every step, by a reset or because no spike came.
     """
 
-    def __init__(self, neuron: Neuron, threshold: int):
+    def __init__(self, neuron: Neuron, threshold: int) -> None:
         super().__init__(threshold)
         self.float_decay, self.gain, self.v_threshold = neuron.decay, neuron.input_gain, neuron.v_threshold
 
@@ -123,7 +126,7 @@ class TrainedReadout(Population):
     scale: what 1 was worth at its output when it was called last.
     """
 
-    def __init__(self, rule: HeadRule):
+    def __init__(self, rule: HeadRule) -> None:
         super().__init__()
         self.rule, self.scale = rule, 1.0
 

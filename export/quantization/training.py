@@ -46,7 +46,7 @@ class QuantizationAware(NodeNetwork):
     images that the model does not take.
     """
 
-    def __init__(self, model: SpikingTransformer, calibration: Tensor, *, chip: Chip = LOIHI_2):
+    def __init__(self, model: SpikingTransformer, calibration: Tensor, *, chip: Chip = LOIHI_2) -> None:
         if model.config.neuron == "plif":
             raise ExportError(f"{model.config.name}: the time constants of plif neurons are not trained here; use lif")
         network = fold_for(model, calibration, follow_model)

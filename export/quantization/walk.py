@@ -46,7 +46,7 @@ def find_rules(network: FloatNetwork, encoding: Encoding, chip: Chip) -> Iterato
 class Walk:
     """What the rules ask of a network: what a node reads, and which nodes read it."""
 
-    def __init__(self, network: FloatNetwork, encoding: Encoding, chip: Chip):
+    def __init__(self, network: FloatNetwork, encoding: Encoding, chip: Chip) -> None:
         self.network, self.chip, self.time_steps = network, chip, encoding.time_steps
         self.shapes = network.shapes()
         image = Stream((INPUT,), encoding.input_scale, -INPUT_LIMIT, INPUT_LIMIT)

@@ -50,7 +50,7 @@ def token_count(model: SpikingTransformer, height: int, width: int) -> int:
 class Folder:
     """A `NodeBuilder`: adds to a network what a model says itself to become."""
 
-    def __init__(self, model: SpikingTransformer, network: FloatNetwork):
+    def __init__(self, model: SpikingTransformer, network: FloatNetwork) -> None:
         config = model.config
         if config.residual != "activation-before-addition":
             raise ExportError(f"{config.name}: a {config.residual} residual adds currents, which do not go over edges")

@@ -26,7 +26,7 @@ def follow_model(model: SpikingTransformer, input_shape: tuple[int, int, int] | 
 class LiveConv(Convolution):
     """A layer's convolution and BatchNorm, folded at every call."""
 
-    def __init__(self, layer: Layer):
+    def __init__(self, layer: Layer) -> None:
         super().__init__(*geometry(layer.conv))
         self.layer = layer  # a tuple, so that its parameters stay the float model's alone
         self.weight_and_bias()  # what has none is refused at once
@@ -39,7 +39,7 @@ class LiveConv(Convolution):
 class LiveHead(Head):
     """A model's head, its bias counted `tokens` times."""
 
-    def __init__(self, head: nn.Linear, tokens: int):
+    def __init__(self, head: nn.Linear, tokens: int) -> None:
         super().__init__()
         self.head = (head,)  # a tuple, so that its parameters stay the float model's alone
         self.tokens = tokens
@@ -53,7 +53,7 @@ class LiveHead(Head):
 
 
 class _LiveNetwork(FloatNetwork):
-    def __init__(self, encoding: Encoding, model: SpikingTransformer):
+    def __init__(self, encoding: Encoding, model: SpikingTransformer) -> None:
         super().__init__(encoding)
         self.model = (model,)  # a tuple, as above
 

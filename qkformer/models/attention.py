@@ -25,7 +25,7 @@ class Attention(Layered):
     currents of the residual stream into spikes.
     """
 
-    def __init__(self, config: Config, stage: StageConfig, inputs: str, batch_leak: bool = False):
+    def __init__(self, config: Config, stage: StageConfig, inputs: str, batch_leak: bool = False) -> None:
         super().__init__(config)
         self.heads = stage.heads
         self.inputs = inputs
@@ -74,7 +74,7 @@ class QKAttention(Attention):
     depends on it: the kernel gets the currents that the modules would get.
     """
 
-    def __init__(self, config: Config, stage: StageConfig):
+    def __init__(self, config: Config, stage: StageConfig) -> None:
         super().__init__(config, stage, "qk")
         self.mask = Mask()
 
@@ -181,7 +181,7 @@ class SelfAttention(Attention):
     `batch_leak` lets proj_lif leak between the samples of a batch, as published with QKFormer.
     """
 
-    def __init__(self, config: Config, stage: StageConfig):
+    def __init__(self, config: Config, stage: StageConfig) -> None:
         # Spikformer's code keeps samples apart; only QKFormer's leaks.
         super().__init__(config, stage, "qkv", batch_leak=config.batch_leak and config.family == "qkformer")
 

@@ -15,7 +15,7 @@ LAYER_NORM_EPSILON = 1e-6
 class MLP(Layered):
     """Two layers over the channels of each token, `mlp_ratio` times as wide in the middle."""
 
-    def __init__(self, config: Config, stage: StageConfig):
+    def __init__(self, config: Config, stage: StageConfig) -> None:
         super().__init__(config)
         self.names = (f"{config.mlp_name}1", f"{config.mlp_name}2")
         hidden = stage.dim * stage.mlp_ratio
@@ -40,7 +40,7 @@ class TransformerBlock(nn.Module):
     The attention goes by the published attribute name of its stage (`tssa`, `ssa`, `attn`).
     """
 
-    def __init__(self, config: Config, stage: StageConfig):
+    def __init__(self, config: Config, stage: StageConfig) -> None:
         super().__init__()
         self.attention_name = stage.attention_name
         self.add_module(stage.attention_name, ATTENTIONS[stage.attention](config, stage))

@@ -53,7 +53,7 @@ class Layered(nn.Module):
     the published ones.
     """
 
-    def __init__(self, config: Config):
+    def __init__(self, config: Config) -> None:
         super().__init__()
         self.config = config
         self._paths: dict[str, tuple[str, str, str | None, str | None]] = {}

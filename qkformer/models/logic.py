@@ -30,7 +30,7 @@ class Mask(Population):
 class SpikePool(Population):
     """Max-pool of spikes, the OR of each window; kernel, stride and padding as (height, width)."""
 
-    def __init__(self, kernel: Size, stride: Size, padding: Size):
+    def __init__(self, kernel: Size, stride: Size, padding: Size) -> None:
         super().__init__()
         self.kernel, self.stride, self.padding = kernel, stride, padding
 

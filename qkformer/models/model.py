@@ -35,7 +35,7 @@ class SpikingTransformer(nn.Module):
     stage_names: str
     embed_names: str
 
-    def __init__(self, config: Config):
+    def __init__(self, config: Config) -> None:
         super().__init__()
         self.config = config
         channels = config.in_channels

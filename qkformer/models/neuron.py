@@ -35,7 +35,7 @@ class Neuron(Population):
 
     tau: float | None  # the time constant of the leak in time steps; None: no leak
 
-    def __init__(self, v_threshold: float = 1.0, batch_leak: bool = False, backend: str = "auto"):
+    def __init__(self, v_threshold: float = 1.0, batch_leak: bool = False, backend: str = "auto") -> None:
         super().__init__()
         check_backend(backend)
         self.v_threshold = v_threshold
@@ -88,7 +88,9 @@ class LIF(Neuron):
     Source: MultiStepLIFNode of spikingjelly 0.0.0.0.12 with decay_input, v_reset = 0 and detach_reset.
     """
 
-    def __init__(self, tau: float = 2.0, v_threshold: float = 1.0, batch_leak: bool = False, backend: str = "auto"):
+    def __init__(
+        self, tau: float = 2.0, v_threshold: float = 1.0, batch_leak: bool = False, backend: str = "auto"
+    ) -> None:
         super().__init__(v_threshold, batch_leak, backend)
         self.tau = tau
 
@@ -110,7 +112,9 @@ class PLIF(Neuron):
     Source: MultiStepParametricLIFNode of spikingjelly 0.0.0.0.12; Fang et al., ICCV 2021, arXiv:2007.05785.
     """
 
-    def __init__(self, tau: float = 2.0, v_threshold: float = 1.0, batch_leak: bool = False, backend: str = "auto"):
+    def __init__(
+        self, tau: float = 2.0, v_threshold: float = 1.0, batch_leak: bool = False, backend: str = "auto"
+    ) -> None:
         super().__init__(v_threshold, batch_leak, backend)
         self.w = nn.Parameter(-torch.log(torch.tensor(tau - 1.0)))
 

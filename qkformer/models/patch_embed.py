@@ -20,7 +20,7 @@ class PatchEmbed(Layered):
     convolution; the convolution of the image itself (`takes_image`) has none.
     """
 
-    def __init__(self, config: Config, embed: PatchEmbedConfig, in_channels: int, takes_image: bool):
+    def __init__(self, config: Config, embed: PatchEmbedConfig, in_channels: int, takes_image: bool) -> None:
         super().__init__(config)
         self.embed = embed
         self.main = tuple(layer.name + layer.suffix for layer in embed.layers)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, MutableMapping
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 from torch import Tensor, nn
@@ -48,7 +49,7 @@ def record_spikes(
         joined = into is None and name in trace
         trace[name] = np.concatenate([trace[name], values], axis=1) if joined else values
 
-    def hook_for(name: str):
+    def hook_for(name: str) -> Callable[[nn.Module, Any, Tensor], None]:
         return lambda module, inputs, output: keep(name, output)
 
     hooks = [
