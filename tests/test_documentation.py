@@ -7,10 +7,9 @@ import sys
 from pathlib import Path
 
 import pytest
-import typer
 
-from qkformer.cli import app
-from qkformer.cli.verify import verify
+from qkformer.cli import main
+from qkformer.cli.commands import app
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -42,10 +41,11 @@ def test_commands_of_the_readme():
 
 
 def test_fields_of_parity(tmp_path, monkeypatch):
-    monkeypatch.setattr(sys, "argv", ["qkformer", "verify"])
-    with pytest.raises(typer.Exit) as stop:
-        verify("qkformer-digits", against="interpreter", data="digits", images=1, report=tmp_path)
-    assert stop.value.exit_code == 0
+    command = ["verify", "qkformer-digits", "--against", "interpreter", "--images", "1", "--report", str(tmp_path)]
+    monkeypatch.setattr(sys, "argv", ["qkformer", *command])
+    with pytest.raises(SystemExit) as stop:
+        main()
+    assert stop.value.code == 0
     found = json.loads((tmp_path / "parity.json").read_text())
     documented = [name for names in rows(COMMANDS, "parity.json") for name in names]
     assert set(documented) == set(found)

@@ -66,9 +66,9 @@ def write_bundle(
 ) -> Path:
     """Write the reproduction of a difference; returns the path of its script.
 
-    part: what smallest_failing found. backend: the name of the target to run it again on, with its options. Written are graph.nir,
-    spikes.trace (the inputs, and the last population's spikes on both sides), about.json, reproduce.py and a copy of
-    this package.
+    part: what smallest_failing found. backend: the name of the target to run it again on, with its options.
+    Written are graph.nir, spikes.trace (the inputs, and the last population's spikes on both sides), about.json,
+    reproduce.py and a copy of this package.
     """
     folder = Path(folder)
     name = explanation.divergence.population

@@ -67,14 +67,14 @@ def few_digits(tmp_path_factory):
 @pytest.fixture
 def one_wrong_spike(monkeypatch):
     """The interpreter, with one spike of one population turned over."""
+    target = hardware.targets()["interpreter"]
+    exact = target.run
 
-    exact = hardware.interpret
-
-    def interpret(graph, inputs, progress=None, into=None):
-        trace = exact(graph, inputs, progress=progress, into=into)
+    def run(graph, inputs, **options):
+        trace = exact(graph, inputs, **options)
         values = np.array(trace["stage1.0.tssa.mask"])
         values[2, 1, 5, 3, 4] ^= 1
         trace["stage1.0.tssa.mask"] = values
         return trace
 
-    monkeypatch.setattr("hardware.interpret", interpret)
+    monkeypatch.setattr(target, "run", run)

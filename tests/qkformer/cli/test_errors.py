@@ -176,7 +176,7 @@ def test_output_that_is_a_folder(refused, tmp_path):
 
 
 def test_output_in_a_folder_without_permission(refused, tmp_path, monkeypatch):
-    monkeypatch.setattr("qkformer.cli.options.os.access", lambda path, mode: path != tmp_path / "locked")
+    monkeypatch.setattr("qkformer.cli.record.os.access", lambda path, mode: path != tmp_path / "locked")
     refused("export", "qkformer-digits", "-o", tmp_path / "locked/m.nir", names=["locked", "cannot be written to"])
 
 
@@ -186,10 +186,11 @@ def test_a_simulation_that_fails_shows_the_failed_process(qkformer, graph, monke
     def simulate(*arguments, **options):
         raise error
 
-    monkeypatch.setattr("hardware.lava.simulate", simulate)
-    result = qkformer("simulate", graph, "--backend", "lava", "-o", "t.npz")
-    assert result.status == 2
-    assert result.err == "Traceback of the process\nerror: process 'conv' raised ValueError\n"
+    monkeypatch.setattr("hardware.target.lava.simulate.simulate", simulate)
+    command = ("simulate", graph, "--target", "lava", "-o", "t.trace")
+    result = qkformer(*command)
+    assert (result.status, result.err) == (2, "error: process 'conv' raised ValueError\n")
+    assert qkformer(*command, "--debug").err == "Traceback of the process\nerror: process 'conv' raised ValueError\n"
 
 
 def test_without_lava(refused, graph, monkeypatch):
