@@ -2,7 +2,7 @@
 
 Every population and synapse keeps Lava's semantics: a synapse gives last step's sums, neurons cost no time, LIFReset
 resets at the first step of each window, arithmetic is Loihi's. So spikes are those of the stock processes, step for
-step (tests/hardware/target/lava/test_section.py).
+step (tests/hardware/targets/lava/test_section.py).
 """
 
 from __future__ import annotations

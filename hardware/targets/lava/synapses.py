@@ -1,6 +1,6 @@
 """The synapses of a section: what each adds to its target, computed as fast as NumPy can.
 
-Each is equal to `apply` of its node's kind (tests/hardware/target/lava/test_synapses.py). Values are integers in
+Each is equal to `apply` of its node's kind (tests/hardware/targets/lava/test_synapses.py). Values are integers in
 float32 wherever no sum of theirs can reach 2^24, else in float64.
 """
 
