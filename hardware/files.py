@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 
-def write_atomically(path: str | Path, write: Callable[[Path], None]) -> Path:
+def write_atomically(path: str | Path, write: Callable[[Path], object]) -> Path:
     """Have `write` fill a temporary file beside `path`, then move it into place.
 
     An interruption at any moment leaves the old file, or none, but never half of one.
