@@ -50,6 +50,7 @@ def to_onnx(fixed: FixedModel, inputs: np.ndarray, path: str | Path) -> None:
             dynamo=True,
             verbose=False,
         )
+    assert program is not None  # since dynamo=True
     write_atomically(path, lambda temporary: program.save(temporary))
 
 
@@ -83,7 +84,7 @@ class _Populations(nn.Module):
         self.names = [n.name for n in fixed.nodes if isinstance(fixed.get_submodule(n.name), Population)]
         for module in self.fixed.modules():
             if isinstance(module, FixedLIF):
-                module._check = lambda what, values: None  # depends on data, which a graph cannot
+                module._check = lambda what, values: None  # type: ignore[method-assign]  # depends on data, which a graph cannot
 
     def forward(self, inputs: Tensor) -> tuple[Tensor, ...]:
         """Inputs [T, B, C, H, W] -> the populations [T, B, ...]."""

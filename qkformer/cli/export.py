@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
-from export import Certificate, count_gates, fold_model, quantize, to_nir, write_graph
+from export import Certificate, FixedModel, FloatNetwork, count_gates, fold_model, quantize, to_nir, write_graph
 from hardware import get_chip
 
 from ..checkpoints.checkpoint import load_checkpoint
@@ -21,6 +21,7 @@ def run_export(
     check_writable(output, json)
     model, config = load_checkpoint(checkpoint)
     certificate = Certificate(())
+    network: FloatNetwork | FixedModel
     if floats:
         network = fold_model(model)
     else:
