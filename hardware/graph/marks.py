@@ -70,8 +70,8 @@ def _same(wanted: nir.NIRNode, found: nir.NIRNode) -> bool:
     if type(wanted) is not type(found):
         return False
     if isinstance(wanted, (nir.Input, nir.Output)):
-        sides = (next(iter(node.input_type.values())) for node in (wanted, found))
-        return np.array_equal(*map(np.asarray, sides))
+        sides = [next(iter(node.input_type.values())) for node in (wanted, found)]
+        return _equal(*sides)
     names = [field.name for field in fields(wanted) if field.name not in SHAPE_FIELDS]
     return all(_equal(getattr(wanted, name), getattr(found, name)) for name in names)
 

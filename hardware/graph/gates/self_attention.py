@@ -29,8 +29,7 @@ def gate_count(shape: Shape, heads: int) -> int:
 
 def self_attention_graph(shape: Shape, heads: int, scale: int) -> nir.NIRGraph:
     """Nested graph [3C, H, W] -> [C, H, W] (shape), marked with what it computes. scale: a power of two."""
-    channels, *size = shape
-    size = tuple(size)
+    channels, size = shape[0], shape[1:]
     width = channels // heads
     first, second = np.divmod(np.arange(channels * width), width)  # pair -> channel c, and e within its head
     of_key, of_value = first, first // width * width + second

@@ -9,6 +9,7 @@ import sys
 import tempfile
 from collections.abc import MutableMapping
 from pathlib import Path
+from typing import Any
 
 import nir
 import numpy as np
@@ -111,7 +112,7 @@ def run_job(
     require_lava()
     write_graph(graph, folder / "graph.nir", compression=None)
     np.save(folder / "inputs.npy", inputs)
-    job = {"stock_models": stock_models, "sections": sections, "fused": fused, "steps": steps}
+    job: dict[str, Any] = {"stock_models": stock_models, "sections": sections, "fused": fused, "steps": steps}
     job |= {"floating_point": floating_point, "chip": chip.to_dict()}
     (folder / "job.json").write_text(json.dumps(job))
     try:
