@@ -25,6 +25,7 @@ from pathlib import Path
 import nir
 import numpy as np
 import torch
+from hardware.graph.fused import without_gates
 from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
@@ -33,8 +34,7 @@ import hardware
 import qkformer
 from export import FixedModel, quantize, reference_trace, to_nir
 from hardware.graph.flatten import FlatGraph
-from hardware.graph.fused import without_gates
-from hardware.target.lava.simulate import run_job
+from hardware.targets.lava.simulate import run_job
 
 CHUNK_WARM_UP = 1  # progress reports that include building the network
 

@@ -9,14 +9,15 @@ from .parity.invariance import check_invariance
 from .parity.results import ParityReport
 from .report.page import write_report
 from .report.raster import draw_raster
-from .target import lava
-from .target.interpreter.floating_point import flip_margins, interpret_float
-from .target.interpreter.sequence import interpret
-from .target.interpreter.stepwise import interpret_stepwise
-from .target.registry import targets
-from .target.target import Target
+from .targets import lava
+from .targets.interface import Target
+from .targets.interpreter.floating_point import flip_margins, interpret_float
+from .targets.interpreter.sequence import interpret
+from .targets.interpreter.stepwise import interpret_stepwise
 from .trace.packed_trace import PackedTrace
 from .trace.spike_trace import SpikeTrace
+
+def targets() -> dict[str, Target]: ...
 
 __all__ = [
     "LOIHI_2",

@@ -16,20 +16,23 @@ from typing import Any
 def attach(package: str, file: str) -> tuple[list[str], Callable[[str], Any], Callable[[], list[str]]]:
     """`__all__`, `__getattr__` and `__dir__` of a package, from the `__init__.pyi` beside its `__init__.py`.
 
-    package, file: its `__name__` and `__file__`. The stub may hold `from .module import name [as other]` only.
+    package, file: its `__name__` and `__file__`. The stub holds `from .module import name [as other]`, and `def name()`
+    for a sub-package of that name that can be called.
     """
-    places: dict[str, tuple[str, str]] = {}  # public name -> module, name there
+    places: dict[str, tuple[str, str | None]] = {}  # public name -> module, and name there unless it is the module
     for statement in ast.parse(Path(file).with_suffix(".pyi").read_text(encoding="utf-8")).body:
         if isinstance(statement, ast.ImportFrom):
             module = "." * statement.level + (statement.module or "")
             places |= {alias.asname or alias.name: (module, alias.name) for alias in statement.names}
+        elif isinstance(statement, ast.FunctionDef):
+            places[statement.name] = (f".{statement.name}", None)
 
     def get(name: str) -> Any:
         if name not in places:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
         place, original = places[name]
         module = importlib.import_module(place, package)
-        found = getattr(module, original, None)
+        found = getattr(module, original, None) if original else module
         if found is None:  # a module, not a name in one
             found = importlib.import_module(f"{module.__name__}.{original}")
         setattr(sys.modules[package], name, found)

@@ -60,7 +60,7 @@ print(hardware.compare(trace, trace).mismatches, hardware.schedule(hardware.flat
 
 
 def test_hardware_never_imports_the_models():
-    code = f"import hardware, hardware.target.lava\n{SMALL_GRAPH}\nhardware.interpret(graph, inputs)"
+    code = f"import hardware, hardware.targets.lava\n{SMALL_GRAPH}\nhardware.interpret(graph, inputs)"
     assert loaded({"torch", "qkformer", "export", "lava", "matplotlib"}, code) == []
 
 

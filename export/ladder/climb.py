@@ -30,8 +30,8 @@ from hardware.parity.divergence import Side, explain
 from hardware.parity.results import LadderStep
 from hardware.progress import Progress
 from hardware.report.bundle import smallest_failing, write_bundle
-from hardware.target.registry import get_targets
-from hardware.target.target import require
+from hardware.targets.interface import require
+from hardware.targets.registry import get_targets
 from qkformer import SpikingTransformer, record_spikes
 
 from ..lower.graph import count_gates, to_nir

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import nir
 import numpy as np
 
-from ..errors import GraphError
+from ..errors import GraphError, InputError
 
 INPUT_LIMIT = 127  # int8, symmetric
+LARGEST_COUNT = 65_536  # of time steps, channels, rows and columns: more is a damaged file
 
 
 def logits_of(output: Any, scale: float) -> Any:
@@ -38,10 +40,19 @@ class Encoding:
     logit_scale: float = 1.0
     events: bool = False
 
+    def __post_init__(self) -> None:
+        for field in ("input_scale", "logit_scale"):
+            value = getattr(self, field)
+            if not 0 < value < math.inf:
+                raise InputError(f"{self.name}: {field} is {value}; it must be a finite number above 0")
+        for field, counts in (("time_steps", (self.time_steps,)), ("input_shape", self.input_shape)):
+            if not all(isinstance(n, int) and 1 <= n <= LARGEST_COUNT for n in counts):
+                raise InputError(f"{self.name}: {field} is {getattr(self, field)}; 1 to {LARGEST_COUNT:,} are possible")
+
     def encode(self, images: Any) -> np.ndarray:
         """What the network receives: int8 [T, B, C, H, W], round(images / input_scale) within -127 .. 127.
 
-        images: an array or a CPU tensor, [B, C, H, W], or event counts [B, T, C, H, W]. Raises ValueError for
+        images: an array or a CPU tensor, [B, C, H, W], or event counts [B, T, C, H, W]. Raises InputError for
         another shape or type, NaN or infinity.
         """
         values = self.present(images) / self.input_scale
@@ -53,12 +64,12 @@ class Encoding:
         wanted = (self.time_steps, *self.input_shape) if self.events else tuple(self.input_shape)
         if images.shape[1:] != wanted or images.ndim != len(wanted) + 1 or not len(images):
             shape = ", ".join(map(str, wanted))
-            raise ValueError(f"{self.name} takes inputs [B, {shape}] with B >= 1; got {list(images.shape)}")
+            raise InputError(f"{self.name} takes inputs [B, {shape}] with B >= 1; got {list(images.shape)}")
         if not np.issubdtype(images.dtype, np.number) or np.issubdtype(images.dtype, np.complexfloating):
-            raise ValueError(f"{self.name} takes real numbers; got {images.dtype}")
+            raise InputError(f"{self.name} takes real numbers; got {images.dtype}")
         values = images.astype(np.float64)
         if not np.isfinite(values).all():
-            raise ValueError(f"{self.name}: an input is NaN or infinite")
+            raise InputError(f"{self.name}: an input is NaN or infinite")
         if self.events:
             return np.ascontiguousarray(values.swapaxes(0, 1))
         return np.repeat(values[None], self.time_steps, axis=0)
@@ -79,14 +90,26 @@ def encoding_of(graph: nir.NIRGraph) -> Encoding:
     if missing:
         raise GraphError(
             f"the graph's metadata lacks {', '.join(missing)}: it does not say how images are encoded; "
-            "call hardware.interpret or hardware.lava.simulate with whole-numbered inputs instead"
+            "call hardware.interpret or hardware.lava.simulate with integer inputs instead"
         )
-    name = found["name"]
-    return Encoding(
-        name=name.decode() if isinstance(name, bytes) else str(name),
-        input_shape=tuple(int(n) for n in found["input_shape"]),
-        time_steps=int(found["time_steps"]),
-        input_scale=float(found["input_scale"]),
-        logit_scale=float(found["logit_scale"]),
-        events=bool(found["events"]),
-    )
+    try:
+        return Encoding(
+            name=_text(found["name"]),
+            input_shape=tuple(_integer(n) for n in np.asarray(found["input_shape"]).reshape(-1)),
+            time_steps=_integer(found["time_steps"]),
+            input_scale=float(found["input_scale"]),
+            logit_scale=float(found["logit_scale"]),
+            events=bool(_integer(found["events"])),
+        )
+    except (TypeError, ValueError, OverflowError) as error:
+        raise GraphError(f"the graph's metadata does not say how images are encoded: {error}") from error
+
+
+def _text(value: Any) -> str:
+    return value.decode() if isinstance(value, bytes) else str(value)
+
+
+def _integer(value: Any) -> int:
+    if float(value) != int(value):
+        raise ValueError(f"{value} is not an integer")
+    return int(value)

@@ -16,8 +16,8 @@ from torch import Tensor
 import hardware
 from export import FixedModel, quantize, reference_trace, to_nir, write_graph
 from hardware.files import write_atomically
-from hardware.target.registry import get_targets
-from hardware.target.target import require
+from hardware.targets.interface import require
+from hardware.targets.registry import get_targets
 
 from ..checkpoints.checkpoint import load_checkpoint
 from ..data.inputs import load_calibration, load_inputs

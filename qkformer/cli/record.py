@@ -10,8 +10,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from hardware import targets
 from hardware.files import write_atomically
+from hardware.targets.registry import all_targets
 
 from ..checkpoints import checkpoint
 
@@ -31,7 +31,7 @@ def check_writable(*files: Path | None) -> None:
 def versions() -> dict[str, str]:
     """The versions that results depend on, those of the targets included."""
     found = checkpoint.versions()
-    for target in targets().values():
+    for target in all_targets().values():
         for package in getattr(target, "packages", ()):
             try:
                 found[package] = version(package)

@@ -9,7 +9,7 @@ from typing import Any
 import nir
 import numpy as np
 
-from hardware.target.target import Target
+from hardware.targets.interface import Target
 
 from .show import progress
 

@@ -12,9 +12,9 @@ import torch
 
 import hardware
 from hardware.graph.fingerprint import array_fingerprint, graph_fingerprint
-from hardware.target.interpreter.floating_point import is_integer
-from hardware.target.registry import get_target
-from hardware.target.target import check_options, require
+from hardware.targets.interface import check_options, require
+from hardware.targets.interpreter.floating_point import is_integer
+from hardware.targets.registry import get_target
 
 from ..data.images import load_images
 from .record import check_writable, command_line, write_json

@@ -9,8 +9,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from hardware import targets
-from hardware.target.target import Target
+from hardware.targets.interface import Target
+from hardware.targets.registry import all_targets
 
 
 def show_targets(json: Path | None) -> None:
@@ -18,7 +18,7 @@ def show_targets(json: Path | None) -> None:
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for column in ("target", "available", "options", "what it is"):
         table.add_column(column, overflow="fold")
-    rows = [_row(name, target) for name, target in targets().items()]
+    rows = [_row(name, target) for name, target in all_targets().items()]
     for row in rows:
         reason = f"[red]no[/]: {escape(row['reason'])}" if row["reason"] else "[green]yes[/]"
         table.add_row(escape(row["name"]), reason, ", ".join(row["options"]), escape(row["description"]))

@@ -18,8 +18,8 @@ from export import Ladder, find_leaks, quantize, run_ladder
 from hardware import PackedTrace, ParityReport, get_chip, write_report
 from hardware.errors import InputError
 from hardware.files import write_atomically
-from hardware.target.registry import get_targets
-from hardware.target.target import Target, check_options, require
+from hardware.targets.interface import Target, check_options, require
+from hardware.targets.registry import get_targets
 
 from ..checkpoints.checkpoint import load_checkpoint
 from ..data.inputs import load_calibration, load_inputs

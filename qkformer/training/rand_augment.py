@@ -70,10 +70,10 @@ def _kornia() -> ModuleType:
     return kornia.enhance
 
 
-Operation = Callable[[ModuleType, Tensor, Tensor, Tensor], Tensor]
+ImageOperation = Callable[[ModuleType, Tensor, Tensor, Tensor], Tensor]
 
 
-def _geometric(matrix: Callable[[Tensor], list[list[Tensor | float]]]) -> Operation:
+def _geometric(matrix: Callable[[Tensor], list[list[Tensor | float]]]) -> ImageOperation:
     def operation(enhance: ModuleType, images: Tensor, signed: Tensor, colour: Tensor) -> Tensor:
         rows = [torch.stack([torch.zeros_like(signed) + entry for entry in row], dim=1) for row in matrix(signed)]
         return warp(images, torch.stack(rows, dim=1), colour)
@@ -106,7 +106,7 @@ def _solarize_add(images: Tensor, level: Tensor) -> Tensor:
 
 # Pillow's operation of each name, from (kornia.enhance, images, magnitude in [-1, 1] with a random sign, colour).
 # Shears keep the first row or column in place, rotations the middle.
-OPERATIONS: dict[str, Operation] = {
+OPERATIONS: dict[str, ImageOperation] = {
     "auto_contrast": lambda enhance, images, signed, colour: _stretch(images),
     "equalize": lambda enhance, images, signed, colour: enhance.equalize(images),
     "invert": lambda enhance, images, signed, colour: 1 - images,

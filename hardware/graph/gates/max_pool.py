@@ -13,6 +13,7 @@ from __future__ import annotations
 import nir
 import numpy as np
 
+from ...errors import InputError
 from ..operations.operation import MARK
 from .primitives import GraphBuilder, Shape, bit_planes, threshold_gate, weighted
 
@@ -35,10 +36,10 @@ def current_pool_graph(shape: Shape, pool: tuple[int, int, int], low: int, high:
     """Nested graph [C, H, W] (shape) -> [C, H', W'] for currents within low .. high, with a square window.
 
     pool: kernel, stride, padding. The currents must be within 2^16, so that differences are below 2^17.
-    Raises ValueError for an even kernel: a square window of one row has a middle only if its side is odd.
+    Raises InputError for an even kernel: a square window of one row has a middle only if its side is odd.
     """
     if pool[0] % 2 == 0:
-        raise ValueError(f"a max-pool of currents has kernel {pool[0]}; odd ones can be lowered")
+        raise InputError(f"a max-pool of currents has kernel {pool[0]}; odd ones can be lowered")
     graph = GraphBuilder()
     graph.add("input", nir.Input({"input": np.array(shape)}))
     sources = ["input"]

@@ -10,6 +10,7 @@ from published import golden_inputs, golden_model, lively_model, small_config
 import export
 import hardware
 from hardware import PackedTrace
+from hardware.errors import InputError
 from qkformer import load_digits
 
 
@@ -73,7 +74,7 @@ def test_a_reference_from_elsewhere(digits, fixed_digits, images, tmp_path, refu
     ladder = climb(images, reference=there)
     assert list(ladder.stages) == ["fixed", "interpreter", "read back"]
     assert ladder.report.mismatches == 0
-    with refuses(ValueError, "other inputs"):
+    with refuses(InputError, "other inputs"):
         climb(images.flip(0), reference=there)
 
 

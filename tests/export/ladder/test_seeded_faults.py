@@ -20,7 +20,7 @@ from hardware.graph.flat import at_rest
 from hardware.graph.neuron import IntegerNeuron
 from hardware.parity.causes import fire
 from hardware.parity.divergence import INHERITED, LOCAL
-from hardware.target.lava.section import Section
+from hardware.targets.lava.section import Section
 from qkformer import load_digits
 
 CONV, POPULATION = "stage1.0.tssa.k_conv", "stage1.0.tssa.k_lif"

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from hardware import flatten
+from hardware.errors import InputError
 from hardware.graph.gates.max_pool import current_pool_graph, gate_count
 
 
@@ -24,5 +25,5 @@ def test_the_widest_currents_need_no_weight_beyond_the_chips():
 
 
 def test_even_kernels_are_refused(refuses):
-    with refuses(ValueError, "kernel 2", "odd"):
+    with refuses(InputError, "kernel 2", "odd"):
         current_pool_graph((1, 4, 4), (2, 2, 0), -5, 5)

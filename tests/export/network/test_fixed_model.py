@@ -70,5 +70,5 @@ def test_names_that_do_not_fit(refuses):
 
 @pytest.mark.parametrize("images", [torch.zeros(1, 1, 2, 3), torch.full((1, 1, 2, 2), torch.nan)])
 def test_images_that_do_not_fit(refuses, images):
-    with refuses(ValueError, "small"):
+    with refuses(InputError, "small"):
         small_model()(images)

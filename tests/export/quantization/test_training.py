@@ -20,6 +20,7 @@ from export.quantization.trained_layers import TrainedConv, TrainedGate, Trained
 from export.sources.live import LiveConv
 from hardware import RangeError
 from hardware.chip import LOIHI_2
+from hardware.errors import InputError
 from qkformer import IF, LIF, create_model, load_digits, record_spikes
 from qkformer.models.layers import Layered
 
@@ -251,14 +252,14 @@ def test_encoding_is_that_of_the_fixed_model(events):
 @pytest.mark.parametrize("value", [torch.nan, torch.inf])
 def test_images_that_are_not_finite(refuses, digits, value):
     qat = QuantizationAware(digits, torch.ones(1, 1, 8, 8))
-    with refuses(ValueError, "qkformer-digits", "NaN or infinite"):
+    with refuses(InputError, "qkformer-digits", "NaN or infinite"):
         qat(torch.full((1, 1, 8, 8), value))
 
 
 def test_images_of_another_size_than_the_calibration(refuses):
     model = lively_model(replace(small_config(pooling="spike"), fixed_size=False))
     qat = QuantizationAware(model, torch.ones(1, 2, 6, 6))
-    with refuses(ValueError, "small", "[B, 2, 6, 6]", "[1, 2, 8, 8]"):
+    with refuses(InputError, "small", "[B, 2, 6, 6]", "[1, 2, 8, 8]"):
         qat(torch.ones(1, 2, 8, 8))
 
 

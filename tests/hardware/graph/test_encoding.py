@@ -6,6 +6,7 @@ from small_graphs import chain, threshold
 
 import hardware
 from hardware import Encoding, GraphError
+from hardware.errors import InputError
 
 IMAGES = Encoding("digits", (1, 2, 2), time_steps=3, input_scale=1 / 127, logit_scale=0.5)
 EVENTS = Encoding("gestures", (2, 2, 2), time_steps=3, events=True)
@@ -35,18 +36,18 @@ def test_logits_are_the_same_for_numpy_and_torch():
 
 @pytest.mark.parametrize("shape", [(1, 2, 2), (2, 1, 2, 3), (2, 2, 2, 2), (0, 1, 2, 2), (1, 3, 1, 2, 2), ()])
 def test_images_of_another_shape(refuses, shape):
-    with refuses(ValueError, "digits", "[B, 1, 2, 2]", str(list(shape))):
+    with refuses(InputError, "digits", "[B, 1, 2, 2]", str(list(shape))):
         IMAGES.encode(np.zeros(shape))
 
 
 def test_events_without_time(refuses):
-    with refuses(ValueError, "gestures", "[B, 3, 2, 2, 2]", "[1, 2, 2, 2]"):
+    with refuses(InputError, "gestures", "[B, 3, 2, 2, 2]", "[1, 2, 2, 2]"):
         EVENTS.encode(np.zeros((1, 2, 2, 2)))
 
 
 @pytest.mark.parametrize(("values", "named"), [("a", "<U1"), (1j, "complex128"), (True, "bool"), (None, "object")])
 def test_images_of_another_type(refuses, values, named):
-    with refuses(ValueError, "digits", "real numbers", named):
+    with refuses(InputError, "digits", "real numbers", named):
         IMAGES.encode(np.full((1, 1, 2, 2), values))
 
 
@@ -54,7 +55,7 @@ def test_images_of_another_type(refuses, values, named):
 def test_images_that_are_not_finite(refuses, value):
     images = np.zeros((1, 1, 2, 2))
     images[0, 0, 1, 0] = value
-    with refuses(ValueError, "digits", "NaN or infinite"):
+    with refuses(InputError, "digits", "NaN or infinite"):
         IMAGES.encode(images)
 
 

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from hardware.target.lava import watch
+from hardware.targets.lava import watch
 
 SLOW = 0.02  # seconds to look at one process
 
@@ -32,7 +32,7 @@ class Ended:
 
 @pytest.fixture
 def worker(lava, monkeypatch):
-    from hardware.target.lava.compat import prepare_lava
+    from hardware.targets.lava.compat import prepare_lava
 
     prepare_lava()
     from lava.magma.runtime.message_infrastructure.multiprocessing import SystemProcess

@@ -10,7 +10,7 @@ from small_graphs import conv, pool, whole_numbers
 from hardware import LOIHI_2
 from hardware.graph.flat import FlatGraph
 from hardware.graph.nodes import memoryless
-from hardware.target.lava import synapses
+from hardware.targets.lava import synapses
 
 
 def apply_linear(node, x):

@@ -7,11 +7,11 @@ import hardware
 
 @pytest.fixture
 def build(lava):
-    """`hardware.target.lava.network.build`, in this process: nothing runs."""
-    from hardware.target.lava.compat import prepare_lava
+    """`hardware.targets.lava.network.build`, in this process: nothing runs."""
+    from hardware.targets.lava.compat import prepare_lava
 
     prepare_lava()
-    from hardware.target.lava.network import build
+    from hardware.targets.lava.network import build
 
     return build
 

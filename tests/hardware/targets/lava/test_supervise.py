@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from hardware.target.lava.supervise import LavaError, run_supervised
+from hardware.targets.lava.supervise import LavaError, run_supervised
 
 pytest.importorskip("lava.proc", reason='Lava is not installed: uv pip install -e ".[lava]"')
 
@@ -21,8 +21,8 @@ LIMIT = 10.0  # seconds from a fault to its report, with nothing left behind
 
 WORKER = """
 import os, signal, sys
-from hardware.target.lava.compat import prepare_lava
-from hardware.target.lava.watch import run_as_worker
+from hardware.targets.lava.compat import prepare_lava
+from hardware.targets.lava.watch import run_as_worker
 
 prepare_lava()
 import numpy as np
@@ -83,7 +83,7 @@ if __name__ == "__main__":  # Lava also imports every file beside a process, in 
 
 CALLER = """
 import json, sys
-from hardware.target.lava.supervise import run_supervised
+from hardware.targets.lava.supervise import run_supervised
 
 run_supervised(sys.argv[1:], on_message=lambda message: print(json.dumps(message), flush=True))
 """

@@ -1,6 +1,6 @@
 """The synapses of a section: what each adds to its target, computed as fast as NumPy can.
 
-Each is equal to `apply` of its node's kind (tests/hardware/target/lava/test_synapses.py). Values are integers in
+Each is equal to `apply` of its node's kind (tests/hardware/targets/lava/test_synapses.py). Values are integers in
 float32 wherever no sum of theirs can reach 2^24, else in float64.
 """
 
@@ -14,16 +14,17 @@ from ...graph.bounds import synapse_bounds
 from ...graph.flat import FlatGraph
 from ...graph.nodes import memoryless
 from ...graph.nodes.kind import Interval
-from ...graph.synapse import Convolution, WindowSum
-from ...graph.synapse import Synapse as Form
+from ...graph.synapse import Convolution, Synapse, WindowSum
 
 EXACT_IN_FLOAT32 = 1 << 24
 
-Synapse = Callable[[np.ndarray, np.ndarray], None]
+SynapseStep = Callable[[np.ndarray, np.ndarray], None]
 """Called with values [C, H, W] (or [features]) and the array to write the sums into."""
 
 
-def make_synapse(graph: FlatGraph, name: str, form: Form, values: Interval, unit: int) -> tuple[Synapse, np.dtype]:
+def make_synapse(
+    graph: FlatGraph, name: str, form: Synapse, values: Interval, unit: int
+) -> tuple[SynapseStep, np.dtype]:
     """The synapse of a node without memory, which takes a form, and the type of its sums.
 
     values: least and largest value that arrives. unit: what the sums are multiplied by (64 for a membrane).
@@ -50,7 +51,7 @@ def make_synapse(graph: FlatGraph, name: str, form: Form, values: Interval, unit
     return general, dtype
 
 
-def _matrix(weight: np.ndarray) -> Synapse:
+def _matrix(weight: np.ndarray) -> SynapseStep:
     def product(x: np.ndarray, out: np.ndarray) -> None:
         np.matmul(
             weight, x.astype(weight.dtype, copy=False).reshape(weight.shape[1], -1), out=out.reshape(len(out), -1)
@@ -59,7 +60,7 @@ def _matrix(weight: np.ndarray) -> Synapse:
     return product
 
 
-def _convolution(form: Convolution, unit: int, dtype: np.dtype) -> Synapse:
+def _convolution(form: Convolution, unit: int, dtype: np.dtype) -> SynapseStep:
     """One matrix product with a matrix of all windows (im2col); a 1x1 convolution needs no such matrix."""
     window, (channels, *size), (rows, columns) = form.window, form.in_shape, form.out_shape[1:]
     product = _matrix((form.weight.reshape(len(form.weight), -1) * unit).astype(dtype))

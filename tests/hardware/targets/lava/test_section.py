@@ -13,8 +13,8 @@ from export import quantize, reference_trace, to_nir
 from hardware.graph.flat import at_rest
 from hardware.graph.gates.max_pool import current_pool_graph
 from hardware.graph.gates.self_attention import self_attention_graph
-from hardware.target.lava.partition import bus, partition
-from hardware.target.lava.section import Section
+from hardware.targets.lava.partition import bus, partition
+from hardware.targets.lava.section import Section
 
 
 def run_sections(graph, inputs, count, folder, fused=True):

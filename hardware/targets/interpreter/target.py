@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ...progress import Progress
-from ..target import Target, Trace, check_options
+from ..interface import Target, Trace, check_options
 
 if TYPE_CHECKING:
     import nir

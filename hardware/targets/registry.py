@@ -9,7 +9,7 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from ..errors import InputError, NotAvailableError
-from .target import Target, Trace
+from .interface import Target, Trace
 
 if TYPE_CHECKING:
     import nir
@@ -19,7 +19,7 @@ GROUP = "qkformer.targets"  # of entry points
 PARTS = ("name", "available", "check", "run")
 
 
-def targets() -> dict[str, Target]:
+def all_targets() -> dict[str, Target]:
     """Every target by name, this package's first.
 
     One that another package registers and that cannot be loaded is there all the same, not available, with the reason.
@@ -38,7 +38,7 @@ def targets() -> dict[str, Target]:
 
 def get_target(name: str) -> Target:
     """The target of that name. Raises InputError if there is none."""
-    known = targets()
+    known = all_targets()
     if name not in known:
         raise InputError(f"no target is called '{name}'; there are {', '.join(known)}")
     return known[name]

@@ -1,4 +1,4 @@
-"""The process that holds a Lava network: `python -m hardware.target.lava.worker FOLDER`, started by simulate.py.
+"""The process that holds a Lava network: `python -m hardware.targets.lava.worker FOLDER`, started by simulate.py.
 
 FOLDER holds graph.nir, inputs.npy and job.json; the populations' records are written there.
 """

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from hardware.target.lava.compat import LavaNotInstalled, prepare_lava
+from hardware.targets.lava.compat import LavaNotInstalled, prepare_lava
 
 NEEDS_LAVA = pytest.mark.skipif(find_spec("lava") is None, reason='Lava is not installed: uv pip install -e ".[lava]"')
 
 NETWORK = """
-from hardware.target.lava.compat import prepare_lava
+from hardware.targets.lava.compat import prepare_lava
 
 prepare_lava()
 prepare_lava()
@@ -91,7 +91,7 @@ def test_processes_compute(case):
 @NEEDS_LAVA
 def test_only_lava_is_changed():
     _run(
-        "import dataclasses\nfrom hardware.target.lava.compat import prepare_lava\nbefore = vars(dataclasses).copy()\n"
+        "import dataclasses\nfrom hardware.targets.lava.compat import prepare_lava\nbefore = vars(dataclasses).copy()\n"
         "prepare_lava()\nassert vars(dataclasses) == before\n"
         "from lava.magma.compiler.subcompilers.address import NcLogicalAddress\n"
         "assert dataclasses.is_dataclass(NcLogicalAddress) and NcLogicalAddress.__hash__ is None"

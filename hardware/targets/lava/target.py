@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...chip import LOIHI_2
 from ...progress import Progress
-from ..target import Target, Trace, check_options, require
+from ..interface import Target, Trace, check_options, require
 from .installed import INSTALL, is_installed
 
 if TYPE_CHECKING:

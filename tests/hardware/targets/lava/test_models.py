@@ -22,12 +22,12 @@ class Port:
 @pytest.fixture(scope="module")
 def conv_models(lava):
     """MatrixConv and Lava's own model of Conv."""
-    from hardware.target.lava.compat import prepare_lava
+    from hardware.targets.lava.compat import prepare_lava
 
     prepare_lava()
     from lava.proc.conv.models import PyConvModelFixed
 
-    from hardware.target.lava.models import MatrixConv
+    from hardware.targets.lava.models import MatrixConv
 
     return MatrixConv, PyConvModelFixed
 

@@ -19,14 +19,14 @@ from ...progress import Progress
 from ...trace.spike_trace import SpikeTrace
 from .sequence import check_inputs
 
-Watch = Callable[[str, np.ndarray], None]
+MarginWatch = Callable[[str, np.ndarray], None]
 
 
 def interpret_float(
     graph: nir.NIRGraph,
     inputs: np.ndarray,
     *,
-    watch: Watch | None = None,
+    watch: MarginWatch | None = None,
     progress: Progress | None = None,
     into: MutableMapping[str, np.ndarray] | None = None,
 ) -> MutableMapping[str, np.ndarray]:

@@ -1,1 +1,0 @@
-"""What runs a NIR graph. To add a target: a file or folder beside this that ends in a `Target` called TARGET."""
