@@ -10,7 +10,7 @@ import numpy as np
 
 from ...graph.windows import Shape
 from .builder import GraphBuilder
-from .value import FLOATS, INT32, UINT8, Value, first_that_holds
+from .value import FLOAT64, FLOATS, INT32, UINT8, Value, first_that_holds
 
 
 def cast(builder: GraphBuilder, tensor: str, dtype: np.dtype) -> str:
@@ -71,30 +71,28 @@ def per_neuron(array: np.ndarray | float, shape: Shape) -> np.ndarray:
     array: in the node's shape, or one for all.
     """
     array = np.asarray(array)
-    if array.size == 1:
-        return array.reshape(())
-    array = np.broadcast_to(array, shape)
+    array = np.broadcast_to(array.reshape(()) if array.size == 1 else array, shape)
     if len(shape) == 3:
         array = array.transpose(1, 2, 0)
     for axis in range(array.ndim):
         first = array.take([0], axis)
         if np.array_equal(np.broadcast_to(first, array.shape), array):
             array = first
-    return array.reshape(()) if array.size == 1 else array
+    while array.ndim and array.shape[0] == 1:
+        array = array[0]
+    return array
 
 
 def require(builder: GraphBuilder, value: Value, low: float, high: float, bias: np.ndarray, shape: Shape) -> None:
     """Check, where bounds do not exclude the contrary, that low <= value + bias <= high. bias: in the node's shape."""
     if low <= value.low + bias.min() and value.high + bias.max() <= high:
         return
-    total = builder.op(
-        "Add",
-        converted(builder, value, np.dtype(np.float64)).tensor,
-        builder.constant(per_neuron(bias, shape), np.float64),
-    )
-    for reduction, comparison, limit in (("ReduceMin", "GreaterOrEqual", low), ("ReduceMax", "LessOrEqual", high)):
-        extreme = builder.op(reduction, total, keepdims=0)
-        builder.checks.append(builder.op(comparison, extreme, builder.constant(limit, np.float64)))
+    added = builder.constant(per_neuron(bias, shape), FLOAT64)
+    first = [0, 1]  # time steps and batch, along which the bias is the same
+    for kind, comparison, limit in (("ReduceMin", "GreaterOrEqual", low), ("ReduceMax", "LessOrEqual", high)):
+        extremes = cast(builder, builder.op(kind, value.tensor, axes=first, keepdims=0), FLOAT64)
+        extreme = builder.op(kind, builder.op("Add", extremes, added), keepdims=0)
+        builder.checks.append(builder.op(comparison, extreme, builder.constant(limit, FLOAT64)))
 
 
 def require_multiples(builder: GraphBuilder, value: Value, fraction: int) -> Value:

@@ -13,13 +13,14 @@ Port = tuple[np.dtype, Sequence[int | str]]  # type and dimensions of what a gra
 class GraphBuilder:
     """The graph so far: its nodes, its constants and its checks.
 
-    taken: names that the caller gives himself. checks: scalars (bool) that are true while every number keeps to the
+    input_name: of the network's input. taken: names that the caller gives himself. checks: scalars (bool) that are true while every number keeps to the
     chip's formats.
     """
 
-    def __init__(self, taken: Collection[str] = ()):
+    def __init__(self, input_name: str, taken: Collection[str]):
         import onnx
 
+        self.input_name = input_name
         self._onnx = onnx
         self._taken = set(taken)
         self._known: dict[tuple[str, tuple[int, ...], bytes], str] = {}

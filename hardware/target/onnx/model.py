@@ -75,8 +75,8 @@ def checked(graph: nir.NIRGraph, *, chip: Chip = LOIHI_2, fused: bool = True) ->
     return flat
 
 
-def model_of(flat: FlatGraph, graph: nir.NIRGraph, *, populations: bool, inputs: Interval) -> Any:
-    """What `to_onnx` gives for a graph that is checked."""
+def model_of(flat: FlatGraph, graph: nir.NIRGraph, *, populations: bool, inputs: Interval, logits: bool = True) -> Any:
+    """What `to_onnx` gives for a graph that is checked; logits: whether it gives class scores, too."""
     import onnx
 
     if not inputs[0] <= 0 <= inputs[1]:
@@ -85,7 +85,7 @@ def model_of(flat: FlatGraph, graph: nir.NIRGraph, *, populations: bool, inputs:
     converter = _Converter(flat, populations)
     converter.run(inputs)
     builder = converter.builder
-    if encoding and len(flat.outputs) == 1 and LOGITS not in flat.nodes:
+    if logits and encoding and len(flat.outputs) == 1 and LOGITS not in flat.nodes:
         converter.add_logits(flat.outputs[0], encoding)
     if builder.checks:
         converter.add_checks()
@@ -102,7 +102,7 @@ class _Converter:
 
     def __init__(self, flat: FlatGraph, populations: bool):
         self.flat, self.populations = flat, populations
-        self.builder = GraphBuilder(taken={*flat.nodes, LOGITS, WITHIN_LIMITS})
+        self.builder = GraphBuilder(flat.input_name, taken={*flat.nodes, LOGITS, WITHIN_LIMITS})
         self.resting = at_rest(flat)
         self.takes: list[Any] = []
         self.gives: list[Any] = []

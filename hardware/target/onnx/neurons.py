@@ -10,6 +10,7 @@ which is nearly everywhere, a step is five passes over the population; else floa
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -18,6 +19,8 @@ from ...graph.windows import Shape
 from .arithmetic import cast, converted, per_neuron, require
 from .builder import GraphBuilder
 from .value import FLOAT32, FLOAT64, FLOATS, INT32, UINT8, Value, first_that_holds
+
+Step = Callable[[str, str], tuple[str, str, str]]  # state, arriving -> membrane, what the reset leaves, where it fired
 
 BOOL = np.dtype(bool)
 FLOAT32_BITS = 23  # of the mantissa: floats in 2^n .. 2^(n + 1) are multiples of 2^(n - 23)
@@ -46,14 +49,17 @@ def _gate(builder: GraphBuilder, x: Value, neuron: IntegerNeuron, bias: np.ndarr
 
 def _scan(builder: GraphBuilder, x: Value, neuron: IntegerNeuron, bias: np.ndarray, shape: Shape) -> str:
     """The membrane from time step to time step."""
-    chip, channels_last = neuron.chip, (*shape[1:], *shape[:1])
-    inner = channels_last if len(shape) == 3 else shape
-    step, dtype, unit = _step(builder, x, neuron, bias, shape)
-    limit = chip.sum_limit / unit
+    chip, inner = neuron.chip, (*shape[1:], *shape[:1]) if len(shape) == 3 else shape
     checked = not _stays_below_limit(x, neuron, bias)
+    if fast := _is_fast(x, neuron, bias):
+        x, step = _fast(builder, x, neuron, bias, shape)
+    else:
+        step = _general(builder, neuron, bias, shape)
+    dtype = FLOAT32 if fast else FLOAT64
+    limit = chip.sum_limit * (1 if fast else chip.fraction)
 
     def body(state: str, arriving: str) -> Sequence[str]:
-        membrane, kept, fired = step(state, cast(builder, arriving, dtype))
+        membrane, kept, fired = step(state, arriving)
         results = [kept, cast(builder, fired, UINT8)]
         if checked:
             worst = builder.op("ReduceMax", builder.op("Abs", membrane), keepdims=0)
@@ -71,44 +77,37 @@ def _scan(builder: GraphBuilder, x: Value, neuron: IntegerNeuron, bias: np.ndarr
     return spikes
 
 
-Step = Callable[[str, str], tuple[str, str, str]]
-
-
-def _step(
-    builder: GraphBuilder, x: Value, neuron: IntegerNeuron, bias: np.ndarray, shape: Shape
-) -> tuple[Step, np.dtype, float]:
-    """state, arriving -> membrane, what is left of it after the reset, where it fired; its type and its unit.
-
-    The fast way holds the membrane in synaptic units, the general one in units of the chip's fraction.
-    """
+def _is_fast(x: Value, neuron: IntegerNeuron, bias: np.ndarray) -> bool:
+    """Whether all neurons are alike, lose half or nothing, and have float32 for all their numbers."""
     chip, decay = neuron.chip, neuron.decay
     integers = x.fraction == 0 and np.array_equal(bias, np.rint(bias))
     alike = decay.size == neuron.threshold.size == 1 and neuron.threshold.min() >= 0
     narrow = chip.sum_limit * chip.fraction <= 1 << FLOAT32_BITS
-    if integers and alike and narrow and int(decay.flat[0]) in (0, chip.decay_unity // 2):
-        return _fast(builder, neuron, bias, shape), FLOAT32, 1.0
-    return _general(builder, neuron, bias, shape), FLOAT64, 1 / chip.fraction
+    return integers and alike and narrow and int(decay.flat[0]) in (0, chip.decay_unity // 2)
 
 
-def _fast(builder: GraphBuilder, neuron: IntegerNeuron, bias: np.ndarray, shape: Shape) -> Step:
-    """Adding `rounder` rounds to the chip's fraction, since there floats have no finer one.
+def _fast(builder: GraphBuilder, x: Value, neuron: IntegerNeuron, bias: np.ndarray, shape: Shape) -> tuple[Value, Step]:
+    """The membrane in synaptic units. What arrives is offset by all that can be added beforehand.
 
-    Slightly less than half of the membrane, so that halves between two multiples are rounded toward zero.
+    Adding `rounder` rounds to the chip's fraction, since floats of that size have no finer one; and it is slightly
+    less than half of the membrane that is rounded, so that a half between two multiples goes toward zero.
     """
     chip, halves = neuron.chip, bool(neuron.decay.flat[0])
     rounder = 1.5 * 2.0 ** (FLOAT32_BITS - chip.fraction_bits) if halves else 0.0
     level = float(neuron.threshold.flat[0]) / chip.fraction
     offset = builder.constant(per_neuron(bias - rounder, shape), FLOAT32)
+    x = converted(builder, x, FLOAT32)
+    x = replace(x, tensor=builder.op("Add", x.tensor, offset))
 
     def step(state: str, arriving: str) -> tuple[str, str, str]:
         if halves:
             state = builder.op("Mul", state, builder.constant(BELOW_HALF))
             state = builder.op("Add", state, builder.constant(rounder, FLOAT32))
-        membrane = builder.op("Add", state, builder.op("Add", arriving, offset))
+        membrane = builder.op("Add", state, arriving)
         above = builder.op("ThresholdedRelu", membrane, alpha=level)
         return membrane, builder.op("Sub", membrane, above), cast(builder, above, BOOL)
 
-    return step
+    return x, step
 
 
 def _general(builder: GraphBuilder, neuron: IntegerNeuron, bias: np.ndarray, shape: Shape) -> Step:
@@ -120,6 +119,7 @@ def _general(builder: GraphBuilder, neuron: IntegerNeuron, bias: np.ndarray, sha
 
     def step(state: str, arriving: str) -> tuple[str, str, str]:
         kept = cast(builder, builder.op("Mul", state, kept_share), np.dtype(np.int64))  # a cast rounds toward zero
+        arriving = cast(builder, arriving, FLOAT64)
         current = builder.op("Mul", arriving, builder.constant(chip.fraction, FLOAT64))
         membrane = builder.op("Add", cast(builder, kept, FLOAT64), builder.op("Add", current, biases))
         fired = builder.op("Greater", membrane, levels)

@@ -26,7 +26,7 @@ class OnnxTarget(Target):
     options: Mapping[str, str] = {
         "fused": "run marked nested graphs as one operation (default), or execute their gates",
         "chip": "whose number formats hold (default: Loihi 2)",
-        "threads": "of ONNX Runtime (default 0: as many as it chooses)",
+        "threads": "how many (default 0: one for each processor)",
     }
     packages = PACKAGES
 
