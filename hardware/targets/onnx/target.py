@@ -10,7 +10,7 @@ import nir
 import numpy as np
 
 from ...graph.flat import Progress
-from ..target import Target, Trace, check_options, require
+from ..interface import Target, Trace, check_options, require
 from .session import PreparedNetwork
 
 INSTALL = 'ONNX is not installed: run  uv pip install -e ".[onnx]"  in the project\'s clone'

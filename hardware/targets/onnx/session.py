@@ -19,8 +19,8 @@ from ...chip.chip import Chip
 from ...errors import InputError, TargetError
 from ...graph.flat import Progress
 from ...trace.spike_trace import SpikeTrace
+from ..interface import Trace
 from ..interpreter import check_inputs, interpret
-from ..target import Trace
 from .model import INPUTS, WITHIN_LIMITS, checked, model_of
 
 PIECE = 8_000_000  # neurons times time steps that are computed at once
