@@ -1,7 +1,5 @@
 """The ONNX target: a graph as an integer ONNX model. onnx and onnxruntime are imported when it runs."""
 
-from .model import to_onnx, write_onnx
-from .session import PreparedNetwork
-from .target import TARGET
+from ...lazy import attach
 
-__all__ = ["TARGET", "PreparedNetwork", "to_onnx", "write_onnx"]
+__all__, __getattr__, __dir__ = attach(__name__, __file__)

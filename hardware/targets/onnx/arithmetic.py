@@ -9,23 +9,23 @@ from functools import reduce
 import numpy as np
 
 from ...graph.windows import Shape
-from .builder import GraphBuilder
+from .builder import OnnxBuilder
 from .value import FLOAT64, FLOATS, INT32, UINT8, Value, first_that_holds
 
 
-def cast(builder: GraphBuilder, tensor: str, dtype: np.dtype) -> str:
+def cast(builder: OnnxBuilder, tensor: str, dtype: np.dtype) -> str:
     """A tensor in another type."""
     return builder.op("Cast", tensor, to=builder.type_of(dtype))
 
 
-def converted(builder: GraphBuilder, value: Value, dtype: np.dtype) -> Value:
+def converted(builder: OnnxBuilder, value: Value, dtype: np.dtype) -> Value:
     """The same numbers in a type that holds them."""
     if value.dtype == dtype:
         return value
     return replace(value, tensor=cast(builder, value.tensor, dtype), dtype=dtype)
 
 
-def add(builder: GraphBuilder, values: Sequence[Value]) -> Value:
+def add(builder: OnnxBuilder, values: Sequence[Value]) -> Value:
     """The sum of values of one shape, in the smallest type that holds it."""
     first, *others = values
     if not others:
@@ -39,7 +39,7 @@ def add(builder: GraphBuilder, values: Sequence[Value]) -> Value:
     return Value(reduce(lambda a, b: builder.op("Add", a, b), terms), dtype, low, high, fraction)
 
 
-def add_constant(builder: GraphBuilder, value: Value, constant: np.ndarray, shape: Shape) -> Value:
+def add_constant(builder: OnnxBuilder, value: Value, constant: np.ndarray, shape: Shape) -> Value:
     """A value plus integers in the node's shape."""
     if not np.any(constant):
         return value
@@ -51,7 +51,7 @@ def add_constant(builder: GraphBuilder, value: Value, constant: np.ndarray, shap
     return replace(value, tensor=tensor, dtype=dtype, low=low, high=high)
 
 
-def multiply(builder: GraphBuilder, value: Value, factors: np.ndarray | float, low: float, high: float) -> Value:
+def multiply(builder: OnnxBuilder, value: Value, factors: np.ndarray | float, low: float, high: float) -> Value:
     """Integer factors times a value; low, high: of the product."""
     integers = [] if value.dtype in FLOATS else [INT32]
     dtype = first_that_holds([*integers, *FLOATS], low, high, value.fraction)
@@ -83,7 +83,7 @@ def per_neuron(array: np.ndarray | float, shape: Shape) -> np.ndarray:
     return array
 
 
-def require(builder: GraphBuilder, value: Value, low: float, high: float, bias: np.ndarray, shape: Shape) -> None:
+def require(builder: OnnxBuilder, value: Value, low: float, high: float, bias: np.ndarray, shape: Shape) -> None:
     """Check, where bounds do not exclude the contrary, that low <= value + bias <= high. bias: in the node's shape."""
     if low <= value.low + bias.min() and value.high + bias.max() <= high:
         return
@@ -95,7 +95,7 @@ def require(builder: GraphBuilder, value: Value, low: float, high: float, bias: 
         builder.checks.append(builder.op(comparison, extreme, builder.constant(limit, FLOAT64)))
 
 
-def require_multiples(builder: GraphBuilder, value: Value, fraction: int) -> Value:
+def require_multiples(builder: OnnxBuilder, value: Value, fraction: int) -> Value:
     """Check, where it is not known, that a value is a multiple of 2^-fraction, and say so of the result."""
     if value.fraction <= fraction:
         return value

@@ -8,11 +8,11 @@ import numpy as np
 
 from ...graph.operations.self_attention import SelfAttentionOperation
 from .arithmetic import cast
-from .builder import GraphBuilder
+from .builder import OnnxBuilder
 from .value import FLOATS, Value, first_that_holds
 
 
-def attend(builder: GraphBuilder, x: Value, operation: SelfAttentionOperation) -> Value:
+def attend(builder: OnnxBuilder, x: Value, operation: SelfAttentionOperation) -> Value:
     """scale * Q (K^T V) for spikes: [T, B, H, W, 3C], queries, keys and values -> [T, B, H, W, C]."""
     channels, *size = operation.output_shape
     heads, tokens = operation.heads, math.prod(size)

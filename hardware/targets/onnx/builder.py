@@ -10,7 +10,7 @@ import numpy as np
 Port = tuple[np.dtype, Sequence[int | str]]  # type and dimensions of what a graph takes or gives
 
 
-class GraphBuilder:
+class OnnxBuilder:
     """The graph so far: its nodes, its constants and its checks.
 
     input_name: of the network's input. taken: names that the caller gives himself. checks: scalars (bool) that are true while every number keeps to the

@@ -27,7 +27,7 @@ from ...graph.nodes import Memoryless, kind_of, spiking
 from ...graph.nodes.kind import Interval
 from ...graph.windows import Shape
 from .arithmetic import add, add_constant, converted, require, require_multiples
-from .builder import GraphBuilder
+from .builder import OnnxBuilder
 from .neurons import fire
 from .synapses import pass_on
 from .value import INT8, INT32, UINT8, Value, first_that_holds
@@ -102,7 +102,7 @@ class _Converter:
 
     def __init__(self, flat: FlatGraph, populations: bool):
         self.flat, self.populations = flat, populations
-        self.builder = GraphBuilder(flat.input_name, taken={*flat.nodes, LOGITS, WITHIN_LIMITS})
+        self.builder = OnnxBuilder(flat.input_name, taken={*flat.nodes, LOGITS, WITHIN_LIMITS})
         self.resting = at_rest(flat)
         self.takes: list[Any] = []
         self.gives: list[Any] = []

@@ -17,7 +17,7 @@ import numpy as np
 from ...graph.neuron import IntegerNeuron
 from ...graph.windows import Shape
 from .arithmetic import cast, converted, per_neuron, require
-from .builder import GraphBuilder
+from .builder import OnnxBuilder
 from .value import FLOAT32, FLOAT64, FLOATS, INT32, UINT8, Value, first_that_holds
 
 Step = Callable[[str, str], tuple[str, str, str]]  # state, arriving -> membrane, what the reset leaves, where it fired
@@ -27,7 +27,7 @@ FLOAT32_BITS = 23  # of the mantissa: floats in 2^n .. 2^(n + 1) are multiples o
 BELOW_HALF = np.float32(0.5 - 2.0**-25)  # the float32 before a half
 
 
-def fire(builder: GraphBuilder, x: Value, neuron: IntegerNeuron, bias: np.ndarray, shape: Shape) -> Value:
+def fire(builder: OnnxBuilder, x: Value, neuron: IntegerNeuron, bias: np.ndarray, shape: Shape) -> Value:
     """The spikes of a population, uint8, for the sums that arrive. bias: what arrives without any, in its shape."""
     limit = neuron.chip.sum_limit - 1 / neuron.chip.fraction
     require(builder, x, -limit, limit, np.zeros(1), (1,))
@@ -35,7 +35,7 @@ def fire(builder: GraphBuilder, x: Value, neuron: IntegerNeuron, bias: np.ndarra
     return Value(tensor, UINT8, 0.0, 1.0)
 
 
-def _gate(builder: GraphBuilder, x: Value, neuron: IntegerNeuron, bias: np.ndarray, shape: Shape) -> str:
+def _gate(builder: OnnxBuilder, x: Value, neuron: IntegerNeuron, bias: np.ndarray, shape: Shape) -> str:
     """Where the sum exceeds the threshold without the bias."""
     level = neuron.threshold / neuron.chip.fraction - bias
     level = level if x.fraction else np.floor(level)
@@ -47,7 +47,7 @@ def _gate(builder: GraphBuilder, x: Value, neuron: IntegerNeuron, bias: np.ndarr
     return cast(builder, builder.op("Greater", converted(builder, x, dtype).tensor, levels), UINT8)
 
 
-def _scan(builder: GraphBuilder, x: Value, neuron: IntegerNeuron, bias: np.ndarray, shape: Shape) -> str:
+def _scan(builder: OnnxBuilder, x: Value, neuron: IntegerNeuron, bias: np.ndarray, shape: Shape) -> str:
     """The membrane from time step to time step."""
     chip, inner = neuron.chip, (*shape[1:], *shape[:1]) if len(shape) == 3 else shape
     checked = not _stays_below_limit(x, neuron, bias)
@@ -86,7 +86,7 @@ def _is_fast(x: Value, neuron: IntegerNeuron, bias: np.ndarray) -> bool:
     return integers and alike and narrow and int(decay.flat[0]) in (0, chip.decay_unity // 2)
 
 
-def _fast(builder: GraphBuilder, x: Value, neuron: IntegerNeuron, bias: np.ndarray, shape: Shape) -> tuple[Value, Step]:
+def _fast(builder: OnnxBuilder, x: Value, neuron: IntegerNeuron, bias: np.ndarray, shape: Shape) -> tuple[Value, Step]:
     """The membrane in synaptic units. What arrives is offset by all that can be added beforehand.
 
     Adding `rounder` rounds to the chip's fraction, since floats of that size have no finer one; and it is slightly
@@ -110,7 +110,7 @@ def _fast(builder: GraphBuilder, x: Value, neuron: IntegerNeuron, bias: np.ndarr
     return x, step
 
 
-def _general(builder: GraphBuilder, neuron: IntegerNeuron, bias: np.ndarray, shape: Shape) -> Step:
+def _general(builder: OnnxBuilder, neuron: IntegerNeuron, bias: np.ndarray, shape: Shape) -> Step:
     """Any decays, thresholds and fractions."""
     chip = neuron.chip
     kept_share = builder.constant(per_neuron(1 - neuron.decay / chip.decay_unity, shape), FLOAT64)

@@ -13,11 +13,11 @@ from ...graph.operations.max_pool import MaxPoolOperation
 from ...graph.synapse import WindowSum
 from ...graph.windows import Shape, Window
 from .arithmetic import converted, require_multiples
-from .builder import GraphBuilder
+from .builder import OnnxBuilder
 from .value import FLOAT64, FLOATS, INT32, UINT8, Value, first_that_holds
 
 
-def sum_windows(builder: GraphBuilder, x: Value, form: WindowSum) -> Value:
+def sum_windows(builder: OnnxBuilder, x: Value, form: WindowSum) -> Value:
     """[T, B, H, W, C] -> [T, B, H', W', C]."""
     area = math.prod(form.window.kernel)
     low, high = x.low * area, x.high * area
@@ -35,7 +35,7 @@ def sum_windows(builder: GraphBuilder, x: Value, form: WindowSum) -> Value:
     return replace(x, tensor=tensor, low=low, high=high)
 
 
-def average_windows(builder: GraphBuilder, x: Value, form: WindowSum, chip: Chip) -> Value:
+def average_windows(builder: OnnxBuilder, x: Value, form: WindowSum, chip: Chip) -> Value:
     """The sum divided by the window's size; means that are no multiples of the membrane's unit are checked for."""
     total = sum_windows(builder, x, form)
     area = math.prod(form.window.kernel)
@@ -51,7 +51,7 @@ def average_windows(builder: GraphBuilder, x: Value, form: WindowSum, chip: Chip
     return require_multiples(builder, Value(tensor, FLOAT64, low, high, anything), chip.fraction_bits)
 
 
-def max_windows(builder: GraphBuilder, x: Value, operation: MaxPoolOperation) -> Value:
+def max_windows(builder: OnnxBuilder, x: Value, operation: MaxPoolOperation) -> Value:
     """Max-pool of currents; padding never wins."""
     window = Window(*((n, n) for n in (operation.kernel, operation.stride, operation.padding)))
     if x.dtype not in FLOATS:
@@ -60,7 +60,7 @@ def max_windows(builder: GraphBuilder, x: Value, operation: MaxPoolOperation) ->
     return replace(x, tensor=_reduce(builder, x.tensor, "Max", window, operation.input_shape, never))
 
 
-def _reduce(builder: GraphBuilder, tensor: str, kind: str, window: Window, shape: Shape, padding: str) -> str:
+def _reduce(builder: OnnxBuilder, tensor: str, kind: str, window: Window, shape: Shape, padding: str) -> str:
     """One operation over each window, axis by axis."""
     top, left = window.padding
     if top or left:

@@ -17,14 +17,14 @@ from ...graph.nodes.dense import product_bounds
 from ...graph.synapse import Convolution
 from ...graph.windows import Shape, Window
 from .arithmetic import cast, multiply
-from .builder import GraphBuilder
+from .builder import OnnxBuilder
 from .value import FLOAT32, FLOATS, INT8, INT32, UINT8, Value, first_that_holds, holds
 
 LARGEST_FACTOR = 127  # of uint8: 2 * 127 * 128 < 2^15
 LARGEST_POWER = 101  # of two, of which float32 has all
 
 
-def convolve(builder: GraphBuilder, x: Value, form: Convolution, chip: Chip) -> Value:
+def convolve(builder: OnnxBuilder, x: Value, form: Convolution, chip: Chip) -> Value:
     """W * x: [T, B, H, W, C] -> [T, B, H', W', C'], or [T, B, inputs] -> [T, B, outputs]."""
     weight = np.asarray(form.weight, np.int64)
     low, high = product_bounds(weight, x.low, x.high)
@@ -57,7 +57,7 @@ def convolve(builder: GraphBuilder, x: Value, form: Convolution, chip: Chip) -> 
     return multiply(builder, value, 1 << exponent, low, high) if exponent else value
 
 
-def _in_float32(builder: GraphBuilder, value: Value, exponent: int) -> Value:
+def _in_float32(builder: OnnxBuilder, value: Value, exponent: int) -> Value:
     """The sums of a MatMulInteger times 2^exponent in float32, which has all of them.
 
     ONNX Runtime computes product, conversion, scale and a bias that is added next in one kernel, where the scale is a
@@ -82,7 +82,7 @@ def _shift(form: Convolution, weight: np.ndarray) -> int | None:
     return shift if np.array_equal(weight[:, :, 0, 0], np.eye(outputs, inputs, -shift)) else None
 
 
-def gather(builder: GraphBuilder, tensor: str, window: Window, shape: Shape) -> str:
+def gather(builder: OnnxBuilder, tensor: str, window: Window, shape: Shape) -> str:
     """What each window sees, position by position: [T, B, H, W, C] -> [T, B, H', W', height * width * C]."""
     if window == Window((1, 1)):
         return tensor
@@ -115,7 +115,7 @@ def _matrix(weight: np.ndarray, groups: int) -> np.ndarray:
     return split.transpose(3, 0, 1, 2, 4).reshape(groups, -1, len(weight) // groups)
 
 
-def _by_group(builder: GraphBuilder, windows: str, form: Convolution) -> str:
+def _by_group(builder: OnnxBuilder, windows: str, form: Convolution) -> str:
     """[T, B, H', W', height * width * C_in] -> [groups, T, B, H' * W', height * width * C_in / groups]."""
     area = form.window.kernel[0] * form.window.kernel[1]
     positions = int(np.prod(form.out_shape[1:]))
@@ -125,7 +125,7 @@ def _by_group(builder: GraphBuilder, windows: str, form: Convolution) -> str:
     return builder.op("Reshape", tensor, builder.constant([0, 0, 0, positions, -1], np.int64))
 
 
-def _joined(builder: GraphBuilder, tensor: str, form: Convolution) -> str:
+def _joined(builder: OnnxBuilder, tensor: str, form: Convolution) -> str:
     """[groups, T, B, H' * W', C_out / groups] -> [T, B, H', W', C_out]."""
     tensor = builder.op("Transpose", tensor, perm=[1, 2, 3, 0, 4])
     channels, *size = form.out_shape

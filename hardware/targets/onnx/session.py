@@ -17,10 +17,10 @@ import numpy as np
 from ...chip import LOIHI_2
 from ...chip.chip import Chip
 from ...errors import InputError, TargetError
-from ...graph.flat import Progress
+from ...progress import Progress
 from ...trace.spike_trace import SpikeTrace
 from ..interface import Trace
-from ..interpreter import check_inputs, interpret
+from ..interpreter.sequence import check_inputs, interpret
 from .model import INPUTS, WITHIN_LIMITS, checked, model_of
 
 PIECE = 8_000_000  # neurons times time steps that are computed at once

@@ -19,13 +19,13 @@ from ...graph.synapse import Convolution, Elementwise, WindowSum
 from ...graph.windows import Shape
 from .arithmetic import multiply, per_neuron, require, require_multiples
 from .attention import attend
-from .builder import GraphBuilder
+from .builder import OnnxBuilder
 from .pools import average_windows, max_windows, sum_windows
 from .products import convolve
 from .value import Value
 
 
-def pass_on(builder: GraphBuilder, flat: FlatGraph, name: str, total: Value, resting: np.ndarray) -> Value:
+def pass_on(builder: OnnxBuilder, flat: FlatGraph, name: str, total: Value, resting: np.ndarray) -> Value:
     """What a node without memory gives, biases left out, for the sum that arrives.
 
     resting: what the biases before it add to that sum. Raises GraphError for an operation that ONNX has no form of.
@@ -40,7 +40,7 @@ def pass_on(builder: GraphBuilder, flat: FlatGraph, name: str, total: Value, res
     return given
 
 
-def _given(builder: GraphBuilder, flat: FlatGraph, name: str, total: Value, resting: np.ndarray) -> Value:
+def _given(builder: OnnxBuilder, flat: FlatGraph, name: str, total: Value, resting: np.ndarray) -> Value:
     node, kind = flat.nodes[name], memoryless(name, flat.nodes[name])
     in_shape, out_shape = flat.in_shape(name), flat.shapes[name]
     if kind.is_reshape:
@@ -57,7 +57,7 @@ def _given(builder: GraphBuilder, flat: FlatGraph, name: str, total: Value, rest
     return _operate(builder, name, form, total, resting)
 
 
-def _operate(builder: GraphBuilder, name: str, operation: Operation, total: Value, resting: np.ndarray) -> Value:
+def _operate(builder: OnnxBuilder, name: str, operation: Operation, total: Value, resting: np.ndarray) -> Value:
     """A marked nested graph at once, for the inputs for which its gates compute it."""
     shape = operation.input_shape
     if isinstance(operation, MaxPoolOperation):
@@ -69,7 +69,7 @@ def _operate(builder: GraphBuilder, name: str, operation: Operation, total: Valu
     raise GraphError(f"node '{name}' computes '{operation.name}', which ONNX has no form of; use fused=False")
 
 
-def _reshape(builder: GraphBuilder, value: Value, before: Shape, after: Shape) -> Value:
+def _reshape(builder: OnnxBuilder, value: Value, before: Shape, after: Shape) -> Value:
     """The same values in another shape, of which maps have their channels last."""
     tensor: Any = value.tensor
     if len(before) == 3 and math.prod(before[1:]) > 1:

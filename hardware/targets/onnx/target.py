@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import nir
-import numpy as np
-
-from ...graph.flat import Progress
+from ...progress import Progress
 from ..interface import Target, Trace, check_options, require
-from .session import PreparedNetwork
+
+if TYPE_CHECKING:
+    import nir
+    import numpy as np
+
+    from .session import PreparedNetwork
 
 INSTALL = 'ONNX is not installed: run  uv pip install -e ".[onnx]"  in the project\'s clone'
 PACKAGES = ("onnx", "onnxruntime")
@@ -23,7 +24,7 @@ class OnnxTarget(Target):
     name = "onnx"
     title = "ONNX Runtime"
     description = "an integer ONNX model: uint8 spikes, int8 weights, fast on any CPU"
-    options: Mapping[str, str] = {
+    options = {  # noqa: RUF012 - a constant
         "fused": "run marked nested graphs as one operation (default), or execute their gates",
         "chip": "whose number formats hold (default: Loihi 2)",
         "threads": "how many (default 0: one for each processor)",
@@ -36,11 +37,21 @@ class OnnxTarget(Target):
 
     def check(self, graph: nir.NIRGraph, **options: Any) -> None:
         """Raise GraphError or RangeError for a graph that cannot be run."""
+        from .session import PreparedNetwork
+
         check_options(self, options)
         PreparedNetwork(graph, **options)
 
+    def describe(self, graph: nir.NIRGraph, **options: Any) -> dict[str, Any]:
+        """Which nested graphs run as one operation."""
+        from .session import PreparedNetwork
+
+        return {"fused": list(PreparedNetwork(graph, **options).flat.operations)}
+
     def prepare(self, graph: nir.NIRGraph, *, outputs_only: bool = False, **options: Any) -> PreparedNetwork:
         """A callable for repeated runs: inputs [T, B, *input shape] -> trace. outputs_only: no populations."""
+        from .session import PreparedNetwork
+
         check_options(self, options)
         require(self)
         return PreparedNetwork(graph, outputs_only=outputs_only, **options)
