@@ -1,11 +1,13 @@
 """Interval bounds of a network's values: what can arrive at a population at most, whatever the input.
 
-They tell which sums are exact in float32 and which need no check as they run.
+They tell which sums are exact in float32, and which are certified: no check is needed as they run.
 """
 
 from __future__ import annotations
 
-from .flat import FlatGraph
+import numpy as np
+
+from .flat import FlatGraph, at_rest
 from .nodes import memoryless
 from .nodes.kind import Interval
 from .schedule import Schedule
@@ -32,3 +34,33 @@ def synapse_bounds(graph: FlatGraph, synapse: str | None, values: Interval) -> I
     low, high = min(values[0], 0.0), max(values[1], 0.0)  # padding is 0
     node = graph.nodes[synapse]
     return memoryless(synapse, node).bounds(node, low, high)
+
+
+def uncertified_populations(graph: FlatGraph, plan: Schedule, inputs: Interval, time_steps: int) -> set[str]:
+    """Those that some input within the interval might take to the chip's limits; they are watched as they run.
+
+    A neuron's sum and, over time_steps steps, its membrane stay below the limit of a sum; what a relay or an output
+    adds up, below that of a message.
+    """
+    bounds, resting, found = value_bounds(graph, plan, inputs), at_rest(graph), set()
+    for name, population in plan.populations.items():
+        if population.kind == "neuron":
+            ends = [synapse_bounds(graph, c.synapse, bounds[c.source]) for c in plan.arriving(name)]
+            largest = max(abs(sum(low for low, _ in ends)), abs(sum(high for _, high in ends)))
+            certified = (largest + float(np.abs(resting[name]).max(initial=0))) * time_steps < plan.chip.sum_limit
+        else:
+            certified = population.kind == "input" or max(map(abs, bounds[name])) < plan.chip.message_limit
+        if not certified:
+            found.add(name)
+    return found
+
+
+def uncertified_synapses(graph: FlatGraph, plan: Schedule, inputs: Interval) -> dict[str, float]:
+    """Synapses whose sums some input within the interval might take to the limit of a message, and how far."""
+    bounds = value_bounds(graph, plan, inputs)
+    reached = {
+        c.synapse: max(map(abs, synapse_bounds(graph, c.synapse, bounds[c.source])))
+        for c in plan.connections
+        if c.synapse
+    }
+    return {name: most for name, most in reached.items() if most >= plan.chip.message_limit}

@@ -62,6 +62,7 @@ def interpret(
             if name not in flat.internal:
                 trace[name] = values[name]
         else:
+            check_message(name, "sum of messages", total - resting[name], chip)
             trace[name] = values[name] = shown(name, total)
     return trace
 

@@ -10,7 +10,7 @@ import nir
 import numpy as np
 
 from ...chip import LOIHI_2
-from ...chip.arithmetic import check_below_limit
+from ...chip.arithmetic import check_below_limit, check_message
 from ...chip.chip import Chip
 from ...graph.flat import FlatGraph, add, at_rest
 from ...graph.flatten import flatten
@@ -63,6 +63,7 @@ class _Network:
                 if name not in flat.internal:
                     emitted[name] = spikes.astype(np.int8)
             else:
+                check_message(name, "sum of messages", total - self.resting[name], flat.chip)
                 emitted[name] = shown(name, total)
                 values[name] = total
         return emitted

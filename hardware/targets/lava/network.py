@@ -18,12 +18,14 @@ from lava.proc.sparse.process import DelaySparse, Sparse
 from scipy import sparse
 
 from ...chip.arithmetic import encode_bias, weight_exponent
+from ...graph.bounds import uncertified_populations
 from ...graph.flat import FlatGraph, at_rest
-from ...graph.neuron import TIME_STEP
+from ...graph.neuron import TIME_STEP, IntegerNeuron
 from ...graph.nodes import spiking
 from ...graph.operations import Operation
 from ...graph.schedule import Connection, Schedule, ScheduledPopulation
 from ...graph.synapse import Convolution, Elementwise, WindowSum
+from .processes.guard import Guard
 from .processes.operation import OperationProcess
 from .processes.recorder import Recorder
 from .records import record_path, record_type
@@ -45,8 +47,9 @@ def build(
     processes: dict[str, Any] = {}
     for population in plan.populations.values():
         processes[population.name] = _population(graph, population, frames, time_steps, resting, floating_point)
+    guards = {} if floating_point else _guards(graph, plan, frames, time_steps, resting)
     for connection in plan.connections:
-        _connect(plan, connection, processes, floating_point)
+        _connect(plan, connection, processes, guards, floating_point)
     for name in plan.recorded:
         population = plan.populations[name]
         recorder = Recorder(
@@ -58,7 +61,27 @@ def build(
         )
         processes[name].s_out.connect(recorder.a_in)
         processes[_own_key(processes, f"{name} recorder")] = recorder
+    for name, guard in guards.items():
+        processes[_own_key(processes, f"{name} guard")] = guard
     return processes
+
+
+def _guards(
+    graph: FlatGraph, plan: Schedule, frames: np.ndarray, time_steps: int, resting: dict[str, np.ndarray]
+) -> dict[str, Guard]:
+    """A guard for each population that no bound certifies for these inputs."""
+    guards = {}
+    for name in uncertified_populations(graph, plan, (float(frames.min()), float(frames.max())), time_steps):
+        population = plan.populations[name]
+        watched: dict[str, Any] = {"population": name, "chip": plan.chip}
+        if population.kind == "neuron":
+            bias = np.rint(resting[name] * plan.chip.fraction).astype(np.int64)
+            decay, threshold = (np.array([number]) for number in _neuron(graph, name).uniform(name))
+            watched |= {"neuron": IntegerNeuron(decay, threshold * plan.chip.fraction, plan.chip)}
+            watched |= {"bias": np.moveaxis(bias, 0, -1) if bias.ndim == 3 else bias}
+            watched |= {"reset": (time_steps, population.reset_offset(time_steps))}
+        guards[name] = Guard(shape=_lava_shape(population.shape), **watched)
+    return guards
 
 
 def _own_key(processes: Collection[str], key: str) -> str:
@@ -100,9 +123,13 @@ def _population(
     )
 
 
-def _integer_numbers(graph: FlatGraph, name: str, bias: np.ndarray) -> dict[str, Any]:
+def _neuron(graph: FlatGraph, name: str) -> IntegerNeuron:
     node = graph.nodes[name]
-    decay, threshold = spiking(name, node).integer(name, node, TIME_STEP, graph.chip).uniform(name)
+    return spiking(name, node).integer(name, node, TIME_STEP, graph.chip)
+
+
+def _integer_numbers(graph: FlatGraph, name: str, bias: np.ndarray) -> dict[str, Any]:
+    decay, threshold = _neuron(graph, name).uniform(name)
     mantissa, exponent = encode_bias(name, bias, graph.chip)
     return {"du": IMMEDIATE, "dv": decay, "vth": threshold, "bias_mant": mantissa, "bias_exp": exponent}
 
@@ -114,7 +141,13 @@ def _float_numbers(graph: FlatGraph, name: str, bias: np.ndarray) -> dict[str, A
     return {"du": 1.0, "dv": 1.0 - kept, "vth": threshold / gain, "bias_mant": bias.astype(float)}
 
 
-def _connect(plan: Schedule, connection: Connection, processes: dict[str, Any], floating_point: bool) -> None:
+def _connect(
+    plan: Schedule,
+    connection: Connection,
+    processes: dict[str, Any],
+    guards: dict[str, Guard],
+    floating_point: bool,
+) -> None:
     source, target = plan.populations[connection.source], plan.populations[connection.target]
     graded = 0 if source.kind == "neuron" else GRADED_BITS
     synapse = plan.synapses[connection.synapse] if connection.synapse else None
@@ -140,6 +173,8 @@ def _connect(plan: Schedule, connection: Connection, processes: dict[str, Any], 
     else:
         sends.connect(process.s_in)
     _shaped(gives, target.shape).connect(processes[target.name].a_in)
+    if target.name in guards:
+        _shaped(gives, target.shape).connect(guards[target.name].a_in)
 
 
 def _flat(port: Any, shape: tuple[int, ...]) -> Any:

@@ -9,6 +9,7 @@ import numpy as np
 
 from ...graph.flat import FlatGraph, at_rest
 from ...graph.schedule import Schedule
+from ..interpreter.sequence import shown
 
 
 def record_path(folder: Path, plan: Schedule, name: str) -> Path:
@@ -42,5 +43,5 @@ def read_records(
         record = np.load(record_path(folder, plan, name))
         values = np.ascontiguousarray(record.reshape(samples, time_steps, *record.shape[1:]).swapaxes(0, 1))
         if plan.populations[name].kind == "output":
-            values += resting[name].astype(values.dtype)
+            values = shown(name, values + resting[name]) if values.dtype != np.float64 else values + resting[name]
         yield name, values

@@ -14,8 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from ...chip.arithmetic import check_below_limit
-from ...graph.bounds import synapse_bounds, value_bounds
+from ...chip.arithmetic import check_below_limit, check_message
+from ...chip.chip import Chip
+from ...graph.bounds import uncertified_populations, value_bounds
 from ...graph.flat import FlatGraph, at_rest
 from ...graph.neuron import TIME_STEP, IntegerNeuron
 from ...graph.nodes import spiking
@@ -28,8 +29,8 @@ from .synapses import EXACT_IN_FLOAT32, make_synapse
 class Cell:
     """One population: its value at this step, from what its synapses gave at the last."""
 
-    def __init__(self, population: ScheduledPopulation):
-        self.population = population
+    def __init__(self, population: ScheduledPopulation, chip: Chip, checked: bool):
+        self.population, self.chip, self.checked = population, chip, checked
         self.arriving: list[np.ndarray] = []  # one array for each connection, filled by `Link`s
         self.value = np.zeros(population.shape, np.float32)
 
@@ -39,8 +40,11 @@ class Cell:
         return sum(others, first)
 
     def update(self, step: int) -> None:
-        """Relay: send on the sum. Sums of spikes are below 2^24, so float32 holds them."""
-        self.value[...] = self.total()
+        """Relay or output: send on the sum, which float32 holds, as a message is below 2^23."""
+        total = self.total()
+        if self.checked:
+            check_message(self.population.name, "sum of messages", total, self.chip)
+        self.value[...] = total
 
 
 class NeuronCell(Cell):
@@ -49,12 +53,11 @@ class NeuronCell(Cell):
     def __init__(
         self, population: ScheduledPopulation, neuron: IntegerNeuron, bias: np.ndarray, time_steps: int, checked: bool
     ):
-        super().__init__(population)
+        super().__init__(population, neuron.chip, checked)
         decay, self.threshold = neuron.uniform(population.name)
-        self.chip, self.is_gate = neuron.chip, neuron.forgets
+        self.is_gate = neuron.forgets
         self.kept = (self.chip.decay_unity - decay) / self.chip.decay_unity
         self.offset, self.time_steps = population.reset_offset(time_steps), time_steps
-        self.checked = checked
         self.bias = bias * self.unit
         halving = np.log2(self.kept).is_integer() if self.kept else True
         self.membrane = np.zeros(population.shape, np.float32 if halving else np.float64)
@@ -127,7 +130,9 @@ class Section:
         self.names = set(names)
         self.frames, self.plan = frames, plan
         resting = at_rest(graph)
-        bounds = value_bounds(graph, plan, (float(frames.min()), float(frames.max())))
+        interval = (float(frames.min()), float(frames.max()))
+        bounds = value_bounds(graph, plan, interval)
+        uncertified = uncertified_populations(graph, plan, interval, time_steps)
         self.cells: dict[str, Cell] = {}
         self.links: dict[tuple[str, str | None, int, int], Link] = {}
         for name, population in plan.populations.items():
@@ -135,10 +140,9 @@ class Section:
             if population.kind == "neuron" and name in self.names:
                 node, bias = graph.nodes[name], resting[name]
                 neuron = spiking(name, node).integer(name, node, TIME_STEP, graph.chip)
-                checked = not _cannot_overflow(graph, incoming, bounds, bias, time_steps)
-                self.cells[name] = NeuronCell(population, neuron, _compact(bias), time_steps, checked)
+                self.cells[name] = NeuronCell(population, neuron, _compact(bias), time_steps, name in uncertified)
             else:
-                self.cells[name] = Cell(population)
+                self.cells[name] = Cell(population, graph.chip, name in uncertified)
             for connection in incoming:
                 self._connect(graph, connection, bounds)
         self.records = {
@@ -179,13 +183,3 @@ def _compact(bias: np.ndarray) -> np.ndarray:
     """A bias map as one number a channel where it is that: cheaper to add."""
     narrow = bias[:, :1, :1] if bias.ndim == 3 else bias
     return (narrow if np.array_equal(np.broadcast_to(narrow, bias.shape), bias) else bias).astype(np.float32)
-
-
-def _cannot_overflow(
-    graph: FlatGraph, incoming: list[Connection], bounds: dict[str, Interval], bias: np.ndarray, time_steps: int
-) -> bool:
-    """Whether no input can take the sum, or any membrane that it feeds, to the chip's limit."""
-    ends = [synapse_bounds(graph, c.synapse, bounds[c.source]) for c in incoming]
-    low, high = sum(end[0] for end in ends), sum(end[1] for end in ends)
-    largest = max(abs(low), abs(high)) + float(np.abs(bias).max(initial=0))
-    return largest * time_steps < graph.chip.sum_limit

@@ -17,7 +17,8 @@ import numpy as np
 from ...chip import LOIHI_2
 from ...chip.arithmetic import encode_bias
 from ...chip.chip import Chip
-from ...errors import GraphError, InputError
+from ...errors import GraphError, InputError, RangeError
+from ...graph.bounds import uncertified_synapses
 from ...graph.file import write_graph
 from ...graph.flat import FlatGraph, at_rest
 from ...graph.flatten import flatten, without_gates
@@ -29,10 +30,17 @@ from ...trace.spike_trace import SpikeTrace
 from ..interpreter.sequence import check_inputs
 from .installed import require_lava
 from .records import read_records
-from .supervise import run_supervised
+from .supervise import LavaError, run_supervised
 
 MOST_PROCESSES = 200  # of the operating system, that two cores still serve in reasonable time
 MOST_VALUES = 200_000  # sent from process to process at each time step
+
+PACKAGES = Path(__file__).parents[3]  # the folder of the package that runs here
+# Not `-m`: that would look for modules in the current folder first, whatever lies there.
+WORKER = (
+    "import sys; packages, folder = sys.argv[1:]; sys.path[:] = [packages, *filter(None, sys.path)]; "
+    f"from {__package__}.worker import main; main(folder)"
+)
 
 
 def simulate(
@@ -66,6 +74,8 @@ def simulate(
     flat, plan = checked(graph, bit_accurate=bit_accurate, fused=fused, chip=chip)
     inputs = check_inputs(flat, inputs, floating_point=not bit_accurate)
     sections = sections_for(plan, sections, lavas_own=stock_models or not bit_accurate)
+    if bit_accurate and not sections:
+        check_synapses(flat, plan, inputs)
     with tempfile.TemporaryDirectory(prefix="lava-job-") as name:
         folder = Path(name)
         run_job(
@@ -105,10 +115,25 @@ def run_job(
     job: dict[str, Any] = {"stock_models": stock_models, "sections": sections, "fused": fused, "steps": steps}
     job |= {"floating_point": floating_point, "chip": chip.to_dict()}
     (folder / "job.json").write_text(json.dumps(job))
-    run_supervised(
-        [sys.executable, "-m", f"{__package__}.worker", str(folder)],
-        on_message=lambda message: progress(message["done"], message["steps"]) if progress else None,
-    )
+    try:
+        run_supervised(
+            [sys.executable, "-c", WORKER, str(PACKAGES), str(folder)],
+            on_message=lambda message: progress(message["done"], message["steps"]) if progress else None,
+        )
+    except LavaError as error:  # what a process of ours found is what the interpreter would have said
+        _, found, text = error.summary.partition(f"{RangeError.__module__}.{RangeError.__qualname__}: ")
+        if found:
+            raise RangeError(text) from error
+        raise
+
+
+def check_synapses(flat: FlatGraph, plan: Schedule, inputs: np.ndarray) -> None:
+    """Raise RangeError where a sum might exceed what Lava's own synapses send, which they clip without a word."""
+    for name, most in uncertified_synapses(flat, plan, (float(inputs.min()), float(inputs.max()))).items():
+        raise RangeError(
+            f"{name}: sum can reach {most:g}, the limit of a message is {plan.chip.message_limit}, beyond which "
+            "Lava's own synapses wrap; use smaller weights, or sections, which are watched as they run"
+        )
 
 
 def checked(graph: nir.NIRGraph, *, bit_accurate: bool, fused: bool, chip: Chip) -> tuple[FlatGraph, Schedule]:

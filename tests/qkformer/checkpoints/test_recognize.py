@@ -14,8 +14,14 @@ def test_every_published_state_dict_is_recognized(golden, keys_of):
     assert recognize(shapes_only(golden, keys_of), "file") == get_config(keys_of)
 
 
-@torch.no_grad()
-def test_a_released_file_loads_and_computes(golden, tmp_path):
+def same_weights(model, published):
+    """What a model of these weights computes is held against the published code in models/test_published_models.py."""
+    found = model.state_dict()
+    assert found.keys() == published.keys()
+    assert all(torch.equal(found[key], tensor) for key, tensor in published.items())
+
+
+def test_a_released_file_loads(golden, tmp_path):
     name, path = "spikformer-4-384", tmp_path / "model_best.pth.tar"
     torch.save({"state_dict": {f"module.{key}": value for key, value in golden.state_dict(name).items()}}, path)
     info = inspect_checkpoint(path)
@@ -24,18 +30,16 @@ def test_a_released_file_loads_and_computes(golden, tmp_path):
     model, config = load_checkpoint(path)
     assert config == get_config(name)
     assert not model.training
-    expected = torch.from_numpy(golden.outputs(name)["logits_single"])
-    torch.testing.assert_close(model(golden.images(name)), expected, atol=1e-3, rtol=0)
+    same_weights(model, golden.state_dict(name))
 
 
-@torch.no_grad()
 def test_a_published_file_can_be_run_as_published(golden, tmp_path):
     name, path = "qkformer-cifar10", tmp_path / "checkpoint.safetensors"
     safetensors.torch.save_file(golden.state_dict(name), path)
     model, config = load_checkpoint(path, batch_leak=True)
     assert config.batch_leak
-    expected = torch.from_numpy(golden.outputs(name)["logits_batched"])
-    torch.testing.assert_close(model(golden.images(name)), expected, atol=1e-3, rtol=0)
+    assert model.get_submodule("stage3.0.ssa.proj_lif").batch_leak
+    same_weights(model, golden.state_dict(name))
 
 
 def test_an_unknown_state_dict_is_compared_with_the_nearest(golden):
