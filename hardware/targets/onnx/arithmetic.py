@@ -70,17 +70,17 @@ def per_neuron(array: np.ndarray | float, shape: Shape) -> np.ndarray:
 
     array: in the node's shape, or one for all.
     """
-    array = np.asarray(array)
-    array = np.broadcast_to(array.reshape(()) if array.size == 1 else array, shape)
+    given = np.asarray(array)
+    values = np.broadcast_to(given.reshape(()) if given.size == 1 else given, shape)
     if len(shape) == 3:
-        array = array.transpose(1, 2, 0)
-    for axis in range(array.ndim):
-        first = array.take([0], axis)
-        if np.array_equal(np.broadcast_to(first, array.shape), array):
-            array = first
-    while array.ndim and array.shape[0] == 1:
-        array = array[0]
-    return array
+        values = values.transpose(1, 2, 0)
+    for axis in range(values.ndim):
+        first = values.take([0], axis)
+        if np.array_equal(np.broadcast_to(first, values.shape), values):
+            values = first
+    while values.ndim and values.shape[0] == 1:
+        values = values[0]
+    return values
 
 
 def require(builder: OnnxBuilder, value: Value, low: float, high: float, bias: np.ndarray, shape: Shape) -> None:

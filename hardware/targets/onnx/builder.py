@@ -13,8 +13,8 @@ Port = tuple[np.dtype, Sequence[int | str]]  # type and dimensions of what a gra
 class OnnxBuilder:
     """The graph so far: its nodes, its constants and its checks.
 
-    input_name: of the network's input. taken: names that the caller gives himself. checks: scalars (bool) that are true while every number keeps to the
-    chip's formats.
+    input_name: of the network's input. taken: names that the caller gives himself. checks: scalars (bool) that are
+    true while every number keeps to the chip's formats.
     """
 
     def __init__(self, input_name: str, taken: Collection[str]):

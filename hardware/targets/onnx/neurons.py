@@ -17,7 +17,7 @@ import numpy as np
 from ...graph.neuron import IntegerNeuron
 from ...graph.windows import Shape
 from .arithmetic import cast, converted, per_neuron, require
-from .builder import OnnxBuilder
+from .builder import OnnxBuilder, Port
 from .value import FLOAT32, FLOAT64, FLOATS, INT32, UINT8, Value, first_that_holds
 
 Step = Callable[[str, str], tuple[str, str, str]]  # state, arriving -> membrane, what the reset leaves, where it fired
@@ -66,8 +66,8 @@ def _scan(builder: OnnxBuilder, x: Value, neuron: IntegerNeuron, bias: np.ndarra
             results.append(builder.op("Less", worst, builder.constant(limit, dtype)))
         return results
 
-    dims = ["batch", *inner]
-    gives = [(dtype, dims), (UINT8, dims), (BOOL, [])]
+    dims: list[int | str] = ["batch", *inner]
+    gives: list[Port] = [(dtype, dims), (UINT8, dims), (BOOL, [])]
     graph = builder.subgraph([(dtype, dims), (x.dtype, dims)], gives if checked else gives[:2], body)
     rest = builder.op("ConstantOfShape", builder.op("Shape", x.tensor, start=1), value=builder.zero(dtype))
     _, spikes, *below = builder.ops("Scan", rest, x.tensor, count=2 + checked, num_scan_inputs=1, body=graph)

@@ -48,7 +48,7 @@ class PreparedNetwork:
         self.graph, self.outputs_only = graph, outputs_only
         self.threads = threads or len(os.sched_getaffinity(0))
         self.flat = checked(graph, chip=chip, fused=fused)
-        self._interpreter_options = {"fused": fused, "chip": chip}
+        self._interpreter_options: dict[str, Any] = {"fused": fused, "chip": chip}
         self._models: dict[bool, bytes] = {}
         self._sessions: dict[tuple[bool, int], Any] = {}
 

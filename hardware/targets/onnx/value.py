@@ -15,8 +15,7 @@ from ...graph.nodes.kind import Interval
 
 MANTISSA = {np.dtype(np.float32): 1 << 24, np.dtype(np.float64): 1 << 53}  # integers up to here are exact
 
-UINT8, INT8, INT32 = np.dtype(np.uint8), np.dtype(np.int8), np.dtype(np.int32)
-FLOAT32, FLOAT64 = np.dtype(np.float32), np.dtype(np.float64)
+UINT8, INT8, INT32, FLOAT32, FLOAT64 = (np.dtype(name) for name in ("uint8", "int8", "int32", "float32", "float64"))
 FLOATS = (FLOAT32, FLOAT64)
 
 
