@@ -51,7 +51,14 @@ def run_verification(
     chosen = _targets(against)
     options = _lava_options(chosen, sections)
     save_trace, load_trace = traces
-    check_writable(folder / "parity.json", save_trace, json)
+    check_writable(
+        folder / "parity.json",
+        folder / "model.nir",
+        folder / "report.html",
+        save_trace,
+        json,
+        reads=(checkpoint, data, load_trace),
+    )
     reference = PackedTrace.load(load_trace, how["memory_limit"]) if load_trace else None
     model, config = load_checkpoint(checkpoint)
     images, labels = load_inputs(data, config, count=count)
