@@ -19,9 +19,10 @@ import numpy as np
 
 from ..errors import GraphError, RangeError
 from .flat import FlatGraph
+from .gates.primitives import MARK
 from .neuron import TIME_STEP
 from .nodes import Memoryless, Spiking, kind_of
-from .operations import MARK, Operation, operations
+from .operations import Operation, operations
 
 SAMPLES = 125  # every combination of five rates for three inputs (self_attention.py)
 MOST_VALUES = 2_000_000  # of all gates and sums together, that are computed for the samples of one nested graph

@@ -42,6 +42,7 @@ def run_demo(count: int, folder: Path, sections: int | None, json: Path | None) 
         require(target)
     model, config = load_checkpoint(CHECKPOINT)
     images, labels = load_inputs(DATA, config)
+    assert labels is not None  # digits have some
     fixed = quantize(model, load_calibration(DATA, config))
     held_out = _held_out_accuracy(model, fixed, images, labels)
     options = {"lava": {} if sections is None else {"sections": sections}}

@@ -5,7 +5,17 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
-from export import Certificate, count_gates, fold_model, quantize, to_nir, to_onnx, write_graph
+from export import (
+    Certificate,
+    FixedModel,
+    FloatNetwork,
+    count_gates,
+    fold_model,
+    quantize,
+    to_nir,
+    to_onnx,
+    write_graph,
+)
 from hardware import get_chip
 from hardware.errors import InputError
 
@@ -31,6 +41,7 @@ def run_export(
         raise InputError("--onnx holds integers, and --float keeps the float model's weights; give one of them")
     model, config = load_checkpoint(checkpoint)
     certificate = Certificate(())
+    network: FloatNetwork | FixedModel
     if floats:
         network = fold_model(model)
     else:

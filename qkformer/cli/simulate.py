@@ -40,7 +40,7 @@ def run_simulation(
     target.check(graph, **options)
     channels, height, width = encoding.input_shape
     as_they_are = encoding.events or height != width
-    size = {} if as_they_are else {"channels": channels, "image_size": height}
+    size: dict[str, Any] = {} if as_they_are else {"channels": channels, "image_size": height}
     images, labels = load_images(data, "test", count, **size)
     inputs = encoding.encode(images) if integer else encoding.present(images)
     trace, seconds = run_target(target, graph, inputs, **options)

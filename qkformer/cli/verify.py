@@ -131,12 +131,11 @@ def _finish(
     write_atomically(folder / "parity.json", lambda temporary: temporary.write_text(text))
     titles = TITLES | {target.name: getattr(target, "title", target.name) for target in chosen.values()}
     sides = [ladder.stages[stage] for stage in _drawn(ladder, titles)] if ladder else []
-    reference, trace = [side.trace for side in sides] or [{}, {}]
+    traces: list[Mapping[str, Any]] = [side.trace for side in sides] or [{}, {}]
     write_report(
         folder / "report.html",
         result,
-        reference,
-        trace,
+        *traces,
         title=f"{name}, {record['images']} images",
         names=(titles[sides[0].name], titles[sides[1].name]) if sides else ("", ""),
         about={"command": record["command"], "images": str(record["images"])},

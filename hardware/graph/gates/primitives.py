@@ -16,6 +16,8 @@ from dataclasses import dataclass, field
 import nir
 import numpy as np
 
+MARK = "computes"  # the field of a nested graph's metadata that names the operation that it computes
+
 Shape = tuple[int, ...]
 
 LARGEST_POWER = 13  # a weight's mantissa has 7 bits and a sign, its exponent goes to 7: 2^14 does not fit any more

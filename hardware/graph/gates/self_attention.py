@@ -14,8 +14,7 @@ from __future__ import annotations
 import nir
 import numpy as np
 
-from ..operations.operation import MARK
-from .primitives import GraphBuilder, Shape, bit_planes, one_by_one, threshold_gate, token_sum, weighted
+from .primitives import MARK, GraphBuilder, Shape, bit_planes, one_by_one, threshold_gate, token_sum, weighted
 
 OPERATION = "spiking self-attention"
 
