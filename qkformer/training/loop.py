@@ -147,7 +147,7 @@ def train(
                     if wish == STOP:
                         raise KeyboardInterrupt
                 epoch = run.finish_epoch()
-                write_checkpoint()  # before the state: where a state says that an epoch is done, its checkpoint is there
+                write_checkpoint()  # first: where a state says that an epoch is done, its checkpoint is there
                 run.save(state_path)
                 accelerator.log({f"epoch/{name}": value for name, value in asdict(epoch).items()}, step=epoch.epoch)
                 progress.finished(epoch)
