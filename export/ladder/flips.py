@@ -10,7 +10,9 @@ have at that moment, in units of the layer's scale:
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from functools import reduce
+from typing import cast
 
 import numpy as np
 import torch
@@ -18,9 +20,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from hardware.parity.results import LayerFlips
+from qkformer import Neuron
 
 from ..network.fixed_layers import FixedConv, FixedLIF
 from ..network.fixed_model import FixedModel
+from ..network.float_layers import FloatConv
 from ..network.float_network import FloatNetwork
 from ..network.layers import CurrentPool
 from ..network.node_network import INPUT, Node
@@ -54,7 +58,7 @@ class _Flips:
         self.nodes = {node.name: node for node in fixed.nodes}
         self.encoded = torch.from_numpy(fixed.encode(images)).float()
         steps = images.transpose(0, 1) if fixed.encoding.events else images.expand(len(self.encoded), *images.shape)
-        self.latest: tuple[str, Tensor | None] = ("", None)  # the value that a population read, to be read again
+        self.latest = ("", torch.empty(0))  # the value that a population read, to be read again
         self.exact_input = steps.double() / fixed.encoding.input_scale
 
     def compare(self, fixed_trace: Mapping[str, np.ndarray]) -> tuple[LayerFlips, ...]:
@@ -80,8 +84,11 @@ class _Flips:
 
     def _golden(self, node: Node) -> Tensor:
         """What a fixed node gives for the float model's spikes, [T, B, ...]."""
-        arguments = [sum(self._value(source) for source in argument) for argument in node.arguments]
+        arguments = [self._sum(argument) for argument in node.arguments]
         return self.fixed.get_submodule(node.name)(*arguments)
+
+    def _sum(self, names: Iterable[str]) -> Tensor:
+        return reduce(torch.add, map(self._value, names))
 
     def _value(self, name: str) -> Tensor:
         if name == INPUT:
@@ -106,7 +113,7 @@ class _Flips:
         neurons = torch.from_numpy(flips.any(0))
         spikes = torch.from_numpy(np.broadcast_to(self.trace[node.name], flips.shape)[:, neurons.numpy()].astype(bool))
         current, error = current[:, neurons].double(), error[:, neurons].double()
-        neuron = self.folded.get_submodule(node.name)
+        neuron = cast(Neuron, self.folded.get_submodule(node.name))
         kept, threshold = neuron.decay, neuron.v_threshold / (neuron.input_gain * scale)
         ceiling = min(max(threshold - module.threshold, 0), 1)  # the threshold was rounded to ceil(threshold) - 1
         kept_error = min(abs(kept - (chip.decay_unity - module.decay) / chip.decay_unity), 0.5 / chip.decay_unity)
@@ -133,10 +140,11 @@ class _Flips:
         return exact, torch.zeros_like(exact), self.scales.get(name, 1.0)
 
     def _convolution(self, node: Node, module: FixedConv) -> tuple[Tensor, Tensor]:
-        (sources,), exactly, scale = node.arguments, self.folded.get_submodule(node.name), self.scales[node.name]
+        (sources,), scale = node.arguments, self.scales[node.name]
+        exactly = cast(FloatConv, self.folded.get_submodule(node.name))
         input_scale = self.fixed.encoding.input_scale if sources == (INPUT,) else 1.0
         weight, bias = exactly.weight * input_scale / scale, exactly.bias / scale
-        given = sum(self._value(source) for source in sources)
+        given = self._sum(sources)
         rounding = (module.weight - weight).abs().clamp(max=WEIGHT_ROUNDING) + FLOAT32_ROUNDING * weight.abs()
         error = self._convolve(module, rounding, given.abs())
         bias_rounding = self.fixed.chip.coarsest_bias_step / 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -12,7 +13,12 @@ from hardware.parity.results import FoldingError
 from qkformer import SpikingTransformer
 from qkformer.models.layers import Layered
 
+from ..network.float_layers import FloatConv
 from ..network.float_network import FloatNetwork
+
+ConvolutionModule = nn.Conv1d | nn.Conv2d | nn.Linear
+BatchNormModule = nn.BatchNorm1d | nn.BatchNorm2d
+Formula = tuple[Tensor, Tensor, float, Tensor, Tensor]
 
 PROBES = 4
 SIDE = 3  # of a probe's map
@@ -32,7 +38,7 @@ def check_folding(model: SpikingTransformer, folded: FloatNetwork) -> tuple[Fold
     for node in folded.nodes:
         if node.name not in layers:
             continue
-        layer, module = layers[node.name], folded.get_submodule(node.name)
+        layer, module = layers[node.name], cast(FloatConv, folded.get_submodule(node.name))
         conv, bn = copy.deepcopy(layer.conv).double(), copy.deepcopy(layer.bn).double()
         weight, bias = module.weight.reshape(conv.weight.shape), module.bias
         probe = _probe(conv)
@@ -43,31 +49,31 @@ def check_folding(model: SpikingTransformer, folded: FloatNetwork) -> tuple[Fold
     return tuple(errors)
 
 
-def _probe(conv: nn.Module) -> Tensor:
+def _probe(conv: ConvolutionModule) -> Tensor:
     """Inputs that no two different linear maps agree on, but by chance."""
     generator = torch.Generator().manual_seed(0)
     if isinstance(conv, nn.Linear):
-        shape = (PROBES, SIDE, conv.in_features)
+        shape: tuple[int, ...] = (PROBES, SIDE, conv.in_features)
     else:
         shape = (PROBES, conv.in_channels, *[max(SIDE, k) for k in conv.kernel_size])
     return torch.randn(shape, generator=generator, dtype=torch.float64)
 
 
-def _normalized(conv: nn.Module, bn: nn.Module, probe: Tensor) -> Tensor:
+def _normalized(conv: ConvolutionModule, bn: BatchNormModule, probe: Tensor) -> Tensor:
     """bn(conv(probe)); a Linear has its channels last, where BatchNorm does not look for them."""
     if isinstance(conv, nn.Linear):
         return bn(conv(probe).transpose(1, 2)).transpose(1, 2)
     return bn(conv(probe))
 
 
-def _replaced(conv: nn.Module, weight: Tensor, bias: Tensor) -> nn.Module:
+def _replaced(conv: ConvolutionModule, weight: Tensor, bias: Tensor) -> ConvolutionModule:
     """The convolution with another weight and bias."""
     other = copy.deepcopy(conv)
     other.weight, other.bias = nn.Parameter(weight), nn.Parameter(bias)
     return other
 
 
-def _cause(conv: nn.Module, bn: nn.Module, weight: Tensor, bias: Tensor) -> Cause:
+def _cause(conv: ConvolutionModule, bn: BatchNormModule, weight: Tensor, bias: Tensor) -> Cause:
     """The wrong formula that gives just these weights and biases."""
     for text, (mean, variance, epsilon, conv_bias, bn_bias) in _formulas(conv, bn).items():
         gain = bn.weight / torch.sqrt(variance + epsilon)
@@ -78,9 +84,10 @@ def _cause(conv: nn.Module, bn: nn.Module, weight: Tensor, bias: Tensor) -> Caus
     return Cause("folding", "the folded weight and bias do not compute bn(conv(x))")
 
 
-def _formulas(conv: nn.Module, bn: nn.Module) -> dict[str, tuple]:
+def _formulas(conv: ConvolutionModule, bn: BatchNormModule) -> dict[str, Formula]:
     """Running mean, running variance, epsilon, bias of the convolution and of the BatchNorm, of each wrong formula."""
-    mean, variance, nothing = bn.running_mean, bn.running_var, torch.zeros_like(bn.bias)
+    mean, variance = cast("tuple[Tensor, Tensor]", (bn.running_mean, bn.running_var))  # or it was not folded
+    nothing = torch.zeros_like(bn.bias)
     own = conv.bias if conv.bias is not None else nothing
     return {
         "running_mean was passed as running_var": (mean, mean, bn.eps, own, bn.bias),

@@ -129,7 +129,7 @@ def _float_lif(graph: GraphBuilder, node: Node, module: Neuron, shapes: Shapes) 
         return np.broadcast_to(np.float64(value), shapes[node.name])
 
     threshold, zero = everywhere(np.nextafter(module.v_threshold, 0.0)), everywhere(0.0)
-    if isinstance(module, IF):
+    if module.tau is None:
         neuron = nir.IF(r=everywhere(1 / TIME_STEP), v_threshold=threshold, v_reset=zero)
     else:
         neuron = nir.LIF(everywhere(module.tau * TIME_STEP), everywhere(1.0), zero, threshold, zero)

@@ -15,10 +15,12 @@ def fold(conv: nn.Conv1d | nn.Conv2d | nn.Linear, bn: nn.BatchNorm1d | nn.BatchN
 
     bn(y) = (y - running_mean) / sqrt(running_var + eps) * weight + bias. A Linear, or a Conv1d over tokens, is a
     1x1 convolution. Differentiable in the weights and biases of both. Raises InputError if a folded value is NaN or
-    infinite, or for a grouped convolution.
+    infinite, for a grouped convolution, and for a BatchNorm without running statistics.
     """
     if getattr(conv, "groups", 1) != 1:
         raise InputError(f"a convolution with {conv.groups} groups cannot be exported; use groups=1")
+    if bn.running_mean is None or bn.running_var is None:
+        raise InputError("a BatchNorm without running statistics cannot be exported; use track_running_stats=True")
     gain = bn.weight.double() / torch.sqrt(bn.running_var.double() + bn.eps)
     weight = conv.weight.double() * gain.view(-1, *[1] * (conv.weight.ndim - 1))
     bias = bn.bias.double() - bn.running_mean.double() * gain

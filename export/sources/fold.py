@@ -81,8 +81,11 @@ class Folder:
             x = self._add(name, self.convolution(layer), x)
         if layer.pool is not None and not layer.pool_after_lif:
             x = self._add(f"{path}.{layer.pool_path}", CurrentPool(*window), x)
+        assert layer.lif is not None  # only pre-activation has layers without one
         x = self.neuron(f"{path}.{layer.lif_path}", layer.lif, x)
-        return self._add(f"{path}.{layer.pool_path}", copy.deepcopy(layer.pool), x) if layer.pool_after_lif else x
+        if layer.pool is None or not layer.pool_after_lif:
+            return x
+        return self._add(f"{path}.{layer.pool_path}", copy.deepcopy(layer.pool), x)
 
     def neuron(self, name: str, neuron: Neuron, x: Terms) -> Terms:
         """The neuron as it is."""

@@ -75,11 +75,11 @@ def encode_bias(name: str, bias: np.ndarray, chip: Chip) -> tuple[np.ndarray, in
     if not (np.isfinite(fractions).all() and np.array_equal(fractions, np.rint(fractions))):
         check_integer(name, "bias", bias)
     check_range(name, "bias", bias, -chip.message_limit, chip.message_limit)
-    fractions = fractions.astype(np.int64)
+    units = fractions.astype(np.int64)
     low, high = chip.bias_mantissa_range
     for exponent in range(chip.bias_exponent_range[1] + 1):
-        mantissa = fractions >> exponent
-        if np.array_equal(mantissa << exponent, fractions) and mantissa.min() >= low and mantissa.max() <= high:
+        mantissa = units >> exponent
+        if np.array_equal(mantissa << exponent, units) and mantissa.min() >= low and mantissa.max() <= high:
             return mantissa.astype(np.int32), exponent
     worst = np.asarray(bias).reshape(-1)[np.abs(bias).argmax()]
     step = chip.coarsest_bias_step

@@ -66,4 +66,5 @@ class Chip:
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Chip:
         """The inverse of `to_dict`, also after a round trip through JSON."""
-        return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()})
+        fields: dict[str, Any] = {n: tuple(value) if isinstance(value, list) else value for n, value in values.items()}
+        return cls(**fields)

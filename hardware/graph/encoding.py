@@ -93,9 +93,10 @@ def encoding_of(graph: nir.NIRGraph) -> Encoding:
             "call hardware.interpret or hardware.lava.simulate with integer inputs instead"
         )
     try:
+        channels, height, width = map(_integer, np.asarray(found["input_shape"]).reshape(-1))
         return Encoding(
             name=_text(found["name"]),
-            input_shape=tuple(_integer(n) for n in np.asarray(found["input_shape"]).reshape(-1)),
+            input_shape=(channels, height, width),
             time_steps=_integer(found["time_steps"]),
             input_scale=float(found["input_scale"]),
             logit_scale=float(found["logit_scale"]),

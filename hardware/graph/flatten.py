@@ -21,6 +21,8 @@ from .nodes import NodeKind, kind_of, node_kinds
 from .operations import Operation
 from .windows import Shape
 
+MOST_EDGES = 1_000_000  # nested graphs that only pass values on may multiply them without end
+
 
 def flatten(
     graph: nir.NIRGraph,
@@ -127,6 +129,8 @@ class _Inlined:
             into = [s for s, t in edges if t == port]
             out = [t for s, t in edges if s == port]
             edges = [(s, t) for s, t in edges if port not in (s, t)] + [(s, t) for s in into for t in out]
+            if len(edges) > MOST_EDGES:
+                raise GraphError(f"nested graphs multiply to more than {MOST_EDGES:,} edges at '{port}'")
             del nodes[port]
         return nodes, edges
 

@@ -19,9 +19,10 @@ import numpy as np
 
 from ..errors import GraphError, RangeError
 from .flat import FlatGraph
+from .gates.primitives import MARK
 from .neuron import TIME_STEP
 from .nodes import Memoryless, Spiking, kind_of
-from .operations import MARK, Operation, operations
+from .operations import Operation, operations
 
 SAMPLES = 125  # every combination of five rates for three inputs (self_attention.py)
 MOST_VALUES = 2_000_000  # of all gates and sums together, that are computed for the samples of one nested graph
@@ -70,8 +71,8 @@ def _same(wanted: nir.NIRNode, found: nir.NIRNode) -> bool:
     if type(wanted) is not type(found):
         return False
     if isinstance(wanted, (nir.Input, nir.Output)):
-        sides = (next(iter(node.input_type.values())) for node in (wanted, found))
-        return np.array_equal(*map(np.asarray, sides))
+        sides = [next(iter(node.input_type.values())) for node in (wanted, found)]
+        return _equal(*sides)
     names = [field.name for field in fields(wanted) if field.name not in SHAPE_FIELDS]
     return all(_equal(getattr(wanted, name), getattr(found, name)) for name in names)
 

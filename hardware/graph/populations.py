@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import nir
 import numpy as np
@@ -57,7 +58,8 @@ class DrivenPopulation:
             return np.array(())
         one = IntegerNeuron(self._of(self.neuron.decay, neuron), self._of(self.neuron.threshold, neuron), self.chip)
         membrane, history = one.rest((1,)), []
-        for current in self.current[(slice(None), sample, *neuron)]:
+        at: tuple[Any, ...] = (slice(None), sample, *neuron)
+        for current in self.current[at]:
             membrane = one.charge(membrane, current)
             history.append(int(membrane[0]))
             one.fire(membrane)

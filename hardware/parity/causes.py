@@ -20,9 +20,9 @@ def parameter_causes(name: str, reference: PopulationGraph, target: PopulationGr
     """How a layer's numbers and connections differ between two graphs."""
     causes = []
     for node in (*reference.path(name), name):
-        wanted, found = (sorted(side.flat.sources.get(node, ())) for side in (reference, target))
-        if wanted != found:
-            causes.append(Cause("connection", f"{node} reads {_listed(found)}; {_listed(wanted)} in the reference"))
+        right, read = (sorted(side.flat.sources.get(node, ())) for side in (reference, target))
+        if read != right:
+            causes.append(Cause("connection", f"{node} reads {_listed(read)}; {_listed(right)} in the reference"))
     wanted, found = reference.parameters(name), target.parameters(name)
     for key in wanted.keys() & found.keys():
         if not np.array_equal(wanted[key], found[key]):
@@ -144,8 +144,8 @@ def _emitted(layer: DrivenPopulation, hide: int | None = None) -> np.ndarray:
     return np.ma.array(out, mask=unknown)
 
 
-def _carried_over(neuron: IntegerNeuron, current: np.ndarray, found: np.ndarray) -> np.ma.MaskedArray:
-    """Spikes of samples back to back without a reset between them.
+def _carried_over(neuron: IntegerNeuron, current: np.ndarray, found: np.ndarray) -> np.ndarray:
+    """Spikes of samples back to back without a reset between them, a masked array.
 
     What a neuron held before the first sample is not known, so it is masked until its first spike cleared it.
     """

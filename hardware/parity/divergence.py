@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import ChainMap
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -31,7 +32,7 @@ class Side:
     @property
     def values(self) -> Mapping[str, np.ndarray]:
         """What every population and the input emitted."""
-        return ChainMap({self.populations.flat.input_name: self.inputs}, self.trace)
+        return ChainMap({self.populations.flat.input_name: self.inputs}, self.trace)  # type: ignore[arg-type]  # only read
 
     def driven(self, name: str, values: Mapping[str, np.ndarray] | None = None) -> DrivenPopulation:
         """A population by itself, on the side's own spikes or on given ones."""
@@ -39,10 +40,11 @@ class Side:
 
     def history(self, name: str, sample: int, neuron: tuple[int, ...], time_step: int) -> NeuronHistory:
         """One neuron up to a time step."""
-        layer, steps, fraction = self.driven(name), slice(time_step + 1), self.populations.flat.chip.fraction
-        current = layer.current[(steps, sample, *neuron)] / fraction
-        emitted = self.trace[name][(steps, sample, *neuron)]
-        membrane, threshold = layer.membrane(sample, neuron)[steps] / fraction, layer.threshold(neuron)
+        layer, until, fraction = self.driven(name), time_step + 1, self.populations.flat.chip.fraction
+        at: tuple[Any, ...] = (slice(until), sample, *neuron)
+        current = layer.current[at] / fraction
+        emitted = self.trace[name][at]
+        membrane, threshold = layer.membrane(sample, neuron)[:until] / fraction, layer.threshold(neuron)
         return NeuronHistory(
             tuple(current.tolist()),
             tuple(membrane.tolist()),

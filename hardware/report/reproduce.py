@@ -6,7 +6,6 @@ Runs the part of the network in graph.nir on the reference's spikes. Exit status
 import json
 import os
 import sys
-from functools import partial
 from pathlib import Path
 
 import hardware
@@ -22,13 +21,13 @@ def main(folder: Path) -> int:
     options = about["options"]
     if "chip" in options:
         options["chip"] = hardware.Chip.from_dict(options["chip"])
-    run = partial(hardware.targets()[target].run, **options)
     print(f"{name}, {len(about['populations'])} of its network's populations, from the spikes of {about['sources']}")
     print("versions then:", ", ".join(f"{package} {version}" for package, version in about["versions"].items()))
     recorded = hardware.compare({name: spikes["reference"]}, {name: spikes["target"]})
     print(f"{target}, as recorded: {recorded.mismatches:,} of {recorded.compared:,} differ")
     print(f"  first: {recorded.first_divergence}")
-    here = hardware.compare({name: spikes["reference"]}, {name: run(graph, spikes["inputs"])[name]})
+    emitted = hardware.targets()[target].run(graph, spikes["inputs"], **options)[name]
+    here = hardware.compare({name: spikes["reference"]}, {name: emitted})
     print(f"{target}, here: {here.mismatches:,} of {here.compared:,} differ")
     print(f"  first: {here.first_divergence}")
     for cause in about["explanation"]["causes"]:

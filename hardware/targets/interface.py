@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, MutableMapping
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError, NotAvailableError
 from ..progress import Progress
@@ -24,11 +24,11 @@ class Target(ABC):
     versions its results depend on.
     """
 
-    name: ClassVar[str]
-    title: ClassVar[str]
-    description: ClassVar[str]
-    options: ClassVar[Mapping[str, str]] = {}
-    packages: ClassVar[tuple[str, ...]] = ()
+    name: str
+    title: str
+    description: str
+    options: Mapping[str, str] = {}
+    packages: tuple[str, ...] = ()
 
     @abstractmethod
     def available(self) -> str | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -64,11 +64,9 @@ def _load(entry: EntryPoint) -> Target:
 class _Broken(Target):
     """In the place of a target that cannot be loaded."""
 
-    options: Mapping[str, str] = {}  # type: ignore[misc]
-
     def __init__(self, name: str, reason: str):
-        self.name = self.title = name  # type: ignore[misc]
-        self.description = "cannot be loaded"  # type: ignore[misc]
+        self.name = self.title = name
+        self.description = "cannot be loaded"
         self.reason = reason
 
     def available(self) -> str:

@@ -30,7 +30,7 @@ def recognize(tensors: Mapping[str, Tensor], source: str | Path) -> Config:
         if expected == found:
             return get_config(name)
         likeness[name] = len(expected & found) / len(expected | found)
-    nearest = max(likeness, key=likeness.get)
+    nearest = max(likeness, key=lambda name: likeness[name])
     problems = differences(_empty_state_dict(nearest), tensors)
     raise CheckpointError(f"{source}: no configuration has these weights; nearest is {nearest}: {problems}")
 

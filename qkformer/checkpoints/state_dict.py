@@ -25,7 +25,7 @@ SAFETENSORS_HEADER = slice(8, 9)  # after the length, a safetensors file opens i
 
 # Plain data that training scripts leave beside the weights: their argument lists, and NumPy scalars (an accuracy).
 _numpy_scalar = np.float64(0).__reduce__()[0]
-PLAIN_DATA = [
+PLAIN_DATA: list[Any] = [
     argparse.Namespace,
     np.dtype,
     *(type(np.dtype(kind)) for kind in ("float32", "float64", "int64")),

@@ -79,8 +79,8 @@ def info(
     show_info(subject, data, images, json)
 
 
-def _number(kind: type, text: str) -> Any:
-    return Annotated[kind | None, typer.Option(help=f"{text} [default: the recipe's]", show_default=False)]
+def _of_the_recipe(text: str) -> Any:
+    return typer.Option(help=f"{text} [default: the recipe's]", show_default=False)
 
 
 @app.command()
@@ -98,13 +98,13 @@ def train(
         Path | None,
         typer.Option("-o", "--output", help="The checkpoint to write. [default: runs/CONFIG/model.safetensors]"),
     ] = None,
-    epochs: _number(int, "Passes over the training images.") = None,
-    batch_size: _number(int, "Images per step, over all processes.") = None,
-    learning_rate: _number(float, "The highest learning rate.") = None,
-    accumulation: _number(int, "Micro-batches per step.") = None,
-    precision: _number(str, "fp32 or bf16.") = None,
-    seed: _number(int, "Of weights, order and augmentation.") = None,
-    threads: _number(int, "Of a CPU.") = None,
+    epochs: Annotated[int | None, _of_the_recipe("Passes over the training images.")] = None,
+    batch_size: Annotated[int | None, _of_the_recipe("Images per step, over all processes.")] = None,
+    learning_rate: Annotated[float | None, _of_the_recipe("The highest learning rate.")] = None,
+    accumulation: Annotated[int | None, _of_the_recipe("Micro-batches per step.")] = None,
+    precision: Annotated[str | None, _of_the_recipe("fp32 or bf16.")] = None,
+    seed: Annotated[int | None, _of_the_recipe("Of weights, order and augmentation.")] = None,
+    threads: Annotated[int | None, _of_the_recipe("Of a CPU.")] = None,
     time_steps: Annotated[
         int | None, typer.Option(help="T while training. [default: the configuration's]", show_default=False)
     ] = None,
@@ -129,7 +129,7 @@ def train(
     """Train a model. Ctrl-C saves, and --resume goes on to the weights of an uninterrupted run, also after a kill."""
     from .train import run_training
 
-    numbers = {
+    numbers: dict[str, Any] = {
         "epochs": epochs,
         "batch_size": batch_size,
         "learning_rate": learning_rate,
@@ -140,7 +140,13 @@ def train(
         "channels_last": channels_last or None,
         "compile": compiled or None,
     }
-    how = {"resume": resume, "initial": initial, "backend": backend, "streaming": streaming, "label": label}
+    how: dict[str, Any] = {
+        "resume": resume,
+        "initial": initial,
+        "backend": backend,
+        "streaming": streaming,
+        "label": label,
+    }
     how |= {"workers": workers, "tensorboard": tensorboard}
     run_training(config, data, output, numbers, time_steps, qat, how, json)
 
@@ -155,12 +161,15 @@ def export(
     ] = False,
     allow_large: Annotated[bool, typer.Option("--allow-large", help="Also write over 100 million gates.")] = False,
     chip: ChipName = "loihi2",
+    onnx: Annotated[
+        Path | None, typer.Option("--onnx", metavar="FILE", help="Also write an integer ONNX model, for any CPU.")
+    ] = None,
     json: Json = None,
 ) -> None:
     """Quantize a checkpoint, print its certificate and write it as a NIR graph."""
     from .export import run_export
 
-    run_export(checkpoint, output, data, floats, allow_large, chip, json)
+    run_export(checkpoint, output, data, floats, allow_large, chip, onnx, json)
 
 
 @app.command()

@@ -42,6 +42,7 @@ def run_demo(count: int, folder: Path, sections: int | None, json: Path | None) 
         require(target)
     model, config = load_checkpoint(CHECKPOINT)
     images, labels = load_inputs(DATA, config)
+    assert labels is not None  # digits have some
     fixed = quantize(model, load_calibration(DATA, config))
     held_out = _held_out_accuracy(model, fixed, images, labels)
     options = {"lava": {} if sections is None else {"sections": sections}}
@@ -68,7 +69,7 @@ def run_demo(count: int, folder: Path, sections: int | None, json: Path | None) 
     for name, text in lines.items():
         summary.add_row(f"[bold]{name}[/]", text)
     console.print(summary)
-    console.print(verdict(result))
+    console.print(verdict(result), soft_wrap=True)
     write_json(
         json,
         result.to_dict()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import nir
 import torch
@@ -27,8 +28,8 @@ from .statistics import accuracy
 
 def show_info(subject: str, data: str | None, images: int, json: Path | None) -> None:
     """Configuration, parameters, populations, what lowers to what, and firing rates on --data."""
-    check_writable(json)
-    metadata: dict = {}
+    check_writable(json, reads=(subject, data))
+    metadata: dict[str, Any] = {}
     found: dict[str, str] = {}
     if subject in config_names() and subject not in shipped_checkpoints() and not Path(subject).is_file():
         if data:
@@ -43,7 +44,8 @@ def show_info(subject: str, data: str | None, images: int, json: Path | None) ->
     config, side = model.config, model.config.image_size
     parameters = sum(p.numel() for p in model.parameters())
     populations = [name for name, module in model.named_modules() if isinstance(module, Population)]
-    lowering, kinds, obstacle = {}, Counter(), None
+    kinds: Counter[str] = Counter()
+    lowering, obstacle = {}, None
     try:
         graph = lower(model)
         kinds.update(type(node).__name__ for node in graph.nodes.values())

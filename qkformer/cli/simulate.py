@@ -33,14 +33,14 @@ def run_simulation(
     target, options = get_target(name), {option: value for option, value in asked.items() if value is not None}
     check_options(target, options)
     require(target)
-    check_writable(output, json)
+    check_writable(output, json, reads=(file, data))
     graph = hardware.read_graph(file)
     encoding = hardware.encoding_of(graph)
     integer = is_integer(graph) or not options.get("floating_point")
     target.check(graph, **options)
     channels, height, width = encoding.input_shape
     as_they_are = encoding.events or height != width
-    size = {} if as_they_are else {"channels": channels, "image_size": height}
+    size: dict[str, Any] = {} if as_they_are else {"channels": channels, "image_size": height}
     images, labels = load_images(data, "test", count, **size)
     inputs = encoding.encode(images) if integer else encoding.present(images)
     trace, seconds = run_target(target, graph, inputs, **options)

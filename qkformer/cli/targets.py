@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from rich import box
 from rich.console import Console
@@ -30,7 +31,7 @@ def show_targets(json: Path | None) -> None:
         write_json(json, {"targets": rows})
 
 
-def _row(name: str, target: Target) -> dict[str, str | list[str] | None]:
+def _row(name: str, target: Target) -> dict[str, Any]:
     return {
         "name": name,
         "available": target.available() is None,

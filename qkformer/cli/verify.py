@@ -51,7 +51,14 @@ def run_verification(
     chosen = _targets(against)
     options = _lava_options(chosen, sections)
     save_trace, load_trace = traces
-    check_writable(folder / "parity.json", save_trace, json)
+    check_writable(
+        folder / "parity.json",
+        folder / "model.nir",
+        folder / "report.html",
+        save_trace,
+        json,
+        reads=(checkpoint, data, load_trace),
+    )
     reference = PackedTrace.load(load_trace, how["memory_limit"]) if load_trace else None
     model, config = load_checkpoint(checkpoint)
     images, labels = load_inputs(data, config, count=count)
@@ -126,12 +133,11 @@ def _finish(
     write_atomically(folder / "parity.json", lambda temporary: temporary.write_text(text))
     titles = TITLES | {target.name: getattr(target, "title", target.name) for target in chosen.values()}
     sides = [ladder.stages[stage] for stage in _drawn(ladder, titles)] if ladder else []
-    reference, trace = [side.trace for side in sides] or [{}, {}]
+    traces: list[Mapping[str, Any]] = [side.trace for side in sides] or [{}, {}]
     write_report(
         folder / "report.html",
         result,
-        reference,
-        trace,
+        *traces,
         title=f"{name}, {record['images']} images",
         names=(titles[sides[0].name], titles[sides[1].name]) if sides else ("", ""),
         about={"command": record["command"], "images": str(record["images"])},

@@ -9,7 +9,8 @@ from hardware.errors import InputError
 from .checks import check_labels, check_split
 from .errors import DataError
 from .image_data import ImageData
-from .source import Source, Wanted, find_source
+from .source import Source, Wanted
+from .sources import find_source
 
 
 def open_images(

@@ -2,20 +2,12 @@
 
 from __future__ import annotations
 
-import inspect
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
-from importlib import import_module
-from pathlib import Path
-from pkgutil import iter_modules
 from typing import ClassVar
 
 from torch import Tensor
 
-from . import sources
-from .errors import DataError
 from .image_data import ImageData
 
 
@@ -63,30 +55,3 @@ class Source(ABC):
     @abstractmethod
     def load(self, split: str, count: int | None, wanted: Wanted) -> tuple[Tensor, Tensor | None]:
         """The first images of a split: see `load_images`. In evaluation they are those of `open`, bit for bit."""
-
-
-@cache
-def kinds() -> tuple[type[Source], ...]:
-    """Every kind of source, by the names of their files."""
-
-    def found() -> Iterator[type[Source]]:
-        for entry in iter_modules(sources.__path__):
-            module = import_module(f"{sources.__name__}.{entry.name}")
-            for value in vars(module).values():
-                if inspect.isclass(value) and issubclass(value, Source) and value.__module__ == module.__name__:
-                    yield value
-
-    return tuple(found())
-
-
-def find_source(text: str) -> Source:
-    """The source that a user wrote.
-
-    Raises:
-        DataError: no kind of source recognizes it.
-    """
-    for kind in kinds():
-        if kind.recognizes(text):
-            return kind(text)
-    trouble = "a file, not a folder" if Path(text).is_file() else "no such folder"
-    raise DataError(f"data {text!r}: {trouble}; write {', or '.join(kind.form for kind in kinds())}")

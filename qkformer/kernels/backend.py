@@ -94,4 +94,4 @@ def set_backend(model: nn.Module, backend: str) -> None:
     check_backend(backend)
     for module in model.modules():
         if hasattr(module, "backend"):
-            module.backend = backend
+            module.backend = backend  # type: ignore[assignment]  # no tensor

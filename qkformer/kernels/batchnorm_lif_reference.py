@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import torch
 from torch import Tensor, nn
 
@@ -13,7 +15,7 @@ def scale_and_shift(norm: nn.modules.batchnorm._BatchNorm) -> tuple[Tensor, Tens
 
     scale = weight / sqrt(running_var + eps), shift = bias - running_mean * scale, each operation rounded.
     """
-    values = (norm.weight, norm.bias, norm.running_mean, norm.running_var)
+    values = cast("tuple[Tensor, ...]", (norm.weight, norm.bias, norm.running_mean, norm.running_var))  # all there
     weight, bias, mean, var = (value.to(membrane_dtype(value.dtype)) for value in values)
     scale = weight / torch.sqrt(var + norm.eps)
     return scale, bias - mean * scale

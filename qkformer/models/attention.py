@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from torch import Tensor, nn
@@ -12,7 +13,7 @@ from ..kernels.qk_attention_operator import MAX_STEPS
 from .config import CHOICES, Config, StageConfig
 from .layers import Layered
 from .logic import Mask
-from .neuron import IF, LIF
+from .neuron import IF, LIF, Neuron
 from .nodes import NodeBuilder, Terms
 
 
@@ -24,6 +25,9 @@ class Attention(Layered):
     Under a pre-activation residual the projection's neuron stands at the entrance instead, where it turns the
     currents of the residual stream into spikes.
     """
+
+    attn_lif: Neuron
+    proj_lif: Neuron
 
     def __init__(self, config: Config, stage: StageConfig, inputs: str, batch_leak: bool = False) -> None:
         super().__init__(config)
@@ -74,6 +78,10 @@ class QKAttention(Attention):
     depends on it: the kernel gets the currents that the modules would get.
     """
 
+    q_bn: nn.Module
+    q_lif: Neuron
+    k_lif: Neuron
+
     def __init__(self, config: Config, stage: StageConfig) -> None:
         super().__init__(config, stage, "qk")
         self.mask = Mask()
@@ -82,8 +90,9 @@ class QKAttention(Attention):
         """The sum of query spikes that drives attn_lif, at least in float32: bfloat16 counts to 256 only."""
         raise NotImplementedError
 
-    def mix(self, q: Tensor, k: Tensor) -> Tensor:
+    def mix(self, *inputs: Tensor) -> Tensor:
         """The keys that pass the mask, [T, B, C, H, W]."""
+        q, k = inputs
         return self.mask(self.attn_lif(self.pooled_queries(q)).to(k.dtype), k)
 
     def emit_sum(self, network: NodeBuilder, name: str, q: Terms) -> Terms:
@@ -185,12 +194,12 @@ class SelfAttention(Attention):
         # Spikformer's code keeps samples apart; only QKFormer's leaks.
         super().__init__(config, stage, "qkv", batch_leak=config.batch_leak and config.family == "qkformer")
 
-    def mix(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    def mix(self, *inputs: Tensor) -> Tensor:
         """The spikes of attn_lif, [T, B, C, H, W]."""
         # [T, B, heads, channels of a head, tokens]
-        queries, keys, values = (x.flatten(3).unflatten(2, (self.heads, -1)) for x in (q, k, v))
+        queries, keys, values = (x.flatten(3).unflatten(2, (self.heads, -1)) for x in inputs)
         mixed = (values @ keys.transpose(-1, -2)) @ queries
-        return self.attn_lif(mixed.reshape(q.shape) * self.config.attention_scale)
+        return self.attn_lif(mixed.reshape(inputs[0].shape) * self.config.attention_scale)
 
     def emit_mix(self, network: NodeBuilder, path: str, *inputs: Terms) -> Terms:
         """Product and neuron."""
@@ -199,7 +208,7 @@ class SelfAttention(Attention):
         return network.neuron(f"{path}.attn_lif", self.attn_lif, product)
 
 
-ATTENTIONS: dict[str, type[Attention]] = {
+ATTENTIONS: dict[str, Callable[[Config, StageConfig], Attention]] = {
     "token": TokenAttention,
     "channel": ChannelAttention,
     "self": SelfAttention,

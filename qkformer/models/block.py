@@ -19,9 +19,9 @@ class MLP(Layered):
         super().__init__(config)
         self.names = (f"{config.mlp_name}1", f"{config.mlp_name}2")
         hidden = stage.dim * stage.mlp_ratio
-        options = {"kind": config.mlp_layer, "bias": True, "neuron": "before" if self.pre_activation else "after"}
-        self.add_layer(self.names[0], stage.dim, hidden, **options)
-        self.add_layer(self.names[1], hidden, stage.dim, **options)
+        neuron = "before" if self.pre_activation else "after"
+        for name, inputs, outputs in zip(self.names, (stage.dim, hidden), (hidden, stage.dim), strict=True):
+            self.add_layer(name, inputs, outputs, kind=config.mlp_layer, bias=True, neuron=neuron)
 
     def forward(self, x: Tensor) -> Tensor:
         """Spike counts [T, B, C, H, W] -> spikes (pre-activation: currents -> currents) [T, B, C, H, W]."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from .config import Config, ConfigError, EmbedLayer, PatchEmbedConfig, StageConfig
 
 ATTENTION_NAMES = {"token": "tssa", "channel": "cssa", "self": "ssa"}  # in the published code, the middle one ours
 
 
-def _layers(*rows: tuple) -> tuple[EmbedLayer, ...]:
+def _layers(*rows: tuple[Any, ...]) -> tuple[EmbedLayer, ...]:
     return tuple(EmbedLayer(*row) for row in rows)
 
 
@@ -83,7 +84,7 @@ def _qkformer_imagenet(dim: int, heads: int) -> Config:
     return Config(f"qkformer-10-{dim}", stages, 1000, image_size=224, fixed_size=False, mlp_name="fc")
 
 
-def _spikformer(name: str, depth: int, dim: int, heads: int, pools: int, **options) -> Config:
+def _spikformer(name: str, depth: int, dim: int, heads: int, pools: int, **options: Any) -> Config:
     """Source: model.py in cifar10, cifar10dvs and imagenet of ZK-Zhou/spikformer. The last `pools` of 4 pool."""
     rows = []
     for number in range(4):

@@ -58,7 +58,7 @@ class EmbedLayer:
     pool: str | None = None
     suffix: str = ""
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         _check_positive(self, "channels")
 
 
@@ -74,7 +74,7 @@ class PatchEmbedConfig:
     shortcut: str = "projection"
     shortcut_from: int = -1
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         _check_choices(self)
         if not -1 <= self.shortcut_from < len(self.layers):
             raise ConfigError(f"shortcut_from is {self.shortcut_from}; the layers are 0 to {len(self.layers) - 1}")
@@ -102,7 +102,7 @@ class StageConfig:
     attention_name: str
     mlp_ratio: int
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         _check_choices(self)
         _check_positive(self, "dim", "depth", "heads", "mlp_ratio")
         if self.dim % self.heads:
@@ -167,7 +167,7 @@ class Config:
 
     UNUSED: ClassVar[tuple[str, ...]] = ("block norms", "head norm", "position embedding")
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         _check_choices(self)
         _check_positive(self, "num_classes", "image_size", "in_channels", "time_steps")
         _check_above_zero(self, "tau", "v_threshold", "attention_threshold", "attention_scale")

@@ -101,9 +101,9 @@ class Layered(nn.Module):
 
     def layer(self, name: str) -> Layer:
         """The layer of that name; its modules are looked up afresh, so a replaced one is seen."""
-        paths = self._paths[name]
-        modules = (getattr(self, path) if path else None for path in paths)
-        return Layer(name, *modules, *paths, name in self._lif_first)
+        conv, bn, lif, pool = paths = self._paths[name]
+        neuron, max_pool = (getattr(self, path) if path else None for path in (lif, pool))
+        return Layer(name, getattr(self, conv), getattr(self, bn), neuron, max_pool, *paths, name in self._lif_first)
 
     def layers(self) -> tuple[Layer, ...]:
         """All layers in order of execution."""
@@ -130,9 +130,9 @@ class Layered(nn.Module):
         module.
         """
         layer = self.layer(name)
-        if layer.lif_first:
+        if layer.lif is not None and layer.lif_first:
             x = layer.lif(x)
-        if _in_one_kernel(layer, x):
+        if layer.lif is not None and _in_one_kernel(layer, x):
             shown = _shown(x)
             convolved = _convolved(layer.conv, shown.flatten(0, 1)).unflatten(0, shown.shape[:2])
             out = layer.lif(convolved.expand(len(x), *convolved.shape[1:]), layer.bn)
@@ -140,7 +140,7 @@ class Layered(nn.Module):
             out = self.current(name, x)
             if layer.lif is not None and not layer.lif_first:
                 out = layer.lif(out)
-        return layer.pool(out) if layer.pool_after_lif else out
+        return layer.pool(out) if layer.pool is not None and layer.pool_after_lif else out
 
 
 def _shown(x: Tensor) -> Tensor:

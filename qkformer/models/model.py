@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 import torch
@@ -26,7 +26,7 @@ class Stage(NamedTuple):
     embed_path: str
     embed: PatchEmbed
     blocks_path: str
-    blocks: nn.ModuleList
+    blocks: Iterable[TransformerBlock]
 
 
 class SpikingTransformer(nn.Module):

@@ -119,7 +119,7 @@ class PLIF(Neuron):
         self.w = nn.Parameter(-torch.log(torch.tensor(tau - 1.0)))
 
     @property
-    def tau(self) -> float:
+    def tau(self) -> float:  # type: ignore[override]  # learned, so that it cannot be set
         """The time constant learned so far, in time steps."""
         return 1.0 / self.input_gain
 

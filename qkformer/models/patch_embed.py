@@ -29,8 +29,9 @@ class PatchEmbed(Layered):
             neuron = "after"
             if self.pre_activation:
                 neuron = "none" if takes_image and layer is embed.layers[0] else "before"
-            options = {"pool": layer.pool, "suffix": layer.suffix, "neuron": neuron}
-            self.add_layer(layer.name, inputs, layer.channels, kernel=3, **options)
+            self.add_layer(
+                layer.name, inputs, layer.channels, kernel=3, pool=layer.pool, suffix=layer.suffix, neuron=neuron
+            )
         if embed.shortcut == "projection":
             inputs = widths[embed.shortcut_from + 1]
             neuron = "before" if self.pre_activation else "after"

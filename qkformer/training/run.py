@@ -67,7 +67,7 @@ class TrainingRun:
         if accelerator.num_processes > 1:
             synchronize_batchnorm(self.model, accelerator.device)
         if recipe.channels_last:
-            self.model.to(memory_format=torch.channels_last)
+            self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # not in its types
         objective = Objective(wrap(self.model) if wrap else self.model, recipe.label_smoothing)
         self.objective, self.optimizer = accelerator.prepare(
             torch.compile(objective) if recipe.compile else objective, _optimizer(self.model, recipe)

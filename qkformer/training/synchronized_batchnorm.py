@@ -42,6 +42,12 @@ class SynchronizedBatchNorm(_BatchNorm):
     y = (x - mean) / sqrt(variance + eps) * weight + bias; the gradient goes through the sums of all processes.
     """
 
+    # Narrower than its parent's, which may keep no statistics.
+    momentum: float
+    num_batches_tracked: Tensor
+    running_mean: Tensor
+    running_var: Tensor
+
     def _check_input_dim(self, x: Tensor) -> None:
         pass
 

@@ -14,8 +14,7 @@ import nir
 import numpy as np
 
 from ...errors import InputError
-from ..operations.operation import MARK
-from .primitives import GraphBuilder, Shape, bit_planes, threshold_gate, weighted
+from .primitives import MARK, GraphBuilder, Shape, bit_planes, threshold_gate, weighted
 
 OPERATION = "max-pool of currents"
 INHIBITION = 1 << 13  # one active gate's; see masking.LARGEST_POWER

@@ -16,6 +16,8 @@ from dataclasses import dataclass, field
 import nir
 import numpy as np
 
+MARK = "computes"  # the field of a nested graph's metadata that names the operation that it computes
+
 Shape = tuple[int, ...]
 
 LARGEST_POWER = 13  # a weight's mantissa has 7 bits and a sign, its exponent goes to 7: 2^14 does not fit any more
@@ -27,7 +29,7 @@ class GraphBuilder:
 
     nodes: dict[str, nir.NIRNode] = field(default_factory=dict)
     edges: list[tuple[str, str]] = field(default_factory=list)
-    built: dict[tuple, nir.NIRGraph] = field(default_factory=dict)
+    built: dict[tuple[Hashable, ...], nir.NIRGraph] = field(default_factory=dict)
 
     def nested(self, build: Callable[..., nir.NIRGraph], *arguments: Hashable) -> nir.NIRGraph:
         """A nested graph; equal ones share their arrays."""
@@ -77,7 +79,7 @@ def bit_planes(graph: GraphBuilder, name: str, shape: Shape, bits: int, *sources
     return digits
 
 
-def one_by_one(weight: np.ndarray, size: tuple[int, int]) -> nir.Conv2d:
+def one_by_one(weight: np.ndarray, size: Shape) -> nir.Conv2d:
     """A 1x1 Conv2d with weight [C_out, C_in] and no bias. Dense: NIR 1.0.8 infers grouped inputs wrongly."""
     weight = np.asarray(weight, np.float32)[:, :, None, None]
     return nir.Conv2d(size, weight, (1, 1), (0, 0), (1, 1), 1, np.zeros(len(weight), np.float32))

@@ -14,8 +14,7 @@ from __future__ import annotations
 import nir
 import numpy as np
 
-from ..operations.operation import MARK
-from .primitives import GraphBuilder, Shape, bit_planes, one_by_one, threshold_gate, token_sum, weighted
+from .primitives import MARK, GraphBuilder, Shape, bit_planes, one_by_one, threshold_gate, token_sum, weighted
 
 OPERATION = "spiking self-attention"
 
@@ -29,8 +28,7 @@ def gate_count(shape: Shape, heads: int) -> int:
 
 def self_attention_graph(shape: Shape, heads: int, scale: int) -> nir.NIRGraph:
     """Nested graph [3C, H, W] -> [C, H, W] (shape), marked with what it computes. scale: a power of two."""
-    channels, *size = shape
-    size = tuple(size)
+    channels, size = shape[0], shape[1:]
     width = channels // heads
     first, second = np.divmod(np.arange(channels * width), width)  # pair -> channel c, and e within its head
     of_key, of_value = first, first // width * width + second

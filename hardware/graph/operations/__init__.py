@@ -6,9 +6,9 @@ import importlib
 import pkgutil
 from functools import cache
 
-from .operation import MARK, Operation
+from .operation import Operation
 
-__all__ = ["MARK", "Operation", "operations"]
+__all__ = ["Operation", "operations"]
 
 
 @cache

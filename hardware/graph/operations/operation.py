@@ -15,8 +15,6 @@ from typing import Any, ClassVar
 import nir
 import numpy as np
 
-MARK = "computes"  # the field of a nested graph's metadata that names the operation
-
 
 @dataclass(frozen=True)
 class Operation(ABC):

@@ -6,6 +6,8 @@ the CPU changes, chosen in the run configuration.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from lava.magma.core.decorator import implements, requires, tag
 from lava.magma.core.model.py.ports import PyInPort, PyOutPort
@@ -26,7 +28,7 @@ class _Matrix:
     Lava's own makes one SciPy call for every pair of channels: 65,536 of them for a layer of 128 to 512.
     """
 
-    def run_spk(self) -> None:
+    def run_spk(self: Any) -> None:  # one of Lava's models
         """Send last step's sums, as every Loihi synapse does; then receive spikes and add up their weights."""
         self.a_out.send(self.a_buf)
         spikes = self.s_in.recv()

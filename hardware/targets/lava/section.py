@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -98,6 +99,7 @@ class Link:
     ):
         self.source, self.unit = source, unit
         self.synapse = None
+        dtype: np.dtype[Any]
         shape, dtype = source.population.shape, np.dtype(np.float32)
         if name := connection.synapse:
             self.in_shape, shape = graph.in_shape(name), graph.shapes[name]

@@ -9,6 +9,7 @@ import sys
 import tempfile
 from collections.abc import MutableMapping
 from pathlib import Path
+from typing import Any
 
 import nir
 import numpy as np
@@ -33,6 +34,13 @@ from .supervise import LavaError, run_supervised
 
 MOST_PROCESSES = 200  # of the operating system, that two cores still serve in reasonable time
 MOST_VALUES = 200_000  # sent from process to process at each time step
+
+PACKAGES = Path(__file__).parents[3]  # the folder of the package that runs here
+# Not `-m`: that would look for modules in the current folder first, whatever lies there.
+WORKER = (
+    "import sys; packages, folder = sys.argv[1:]; sys.path[:] = [packages, *filter(None, sys.path)]; "
+    f"from {__package__}.worker import main; main(folder)"
+)
 
 
 def simulate(
@@ -104,12 +112,12 @@ def run_job(
     require_lava()
     write_graph(graph, folder / "graph.nir", compression=None)
     np.save(folder / "inputs.npy", inputs)
-    job = {"stock_models": stock_models, "sections": sections, "fused": fused, "steps": steps}
+    job: dict[str, Any] = {"stock_models": stock_models, "sections": sections, "fused": fused, "steps": steps}
     job |= {"floating_point": floating_point, "chip": chip.to_dict()}
     (folder / "job.json").write_text(json.dumps(job))
     try:
         run_supervised(
-            [sys.executable, "-m", f"{__package__}.worker", str(folder)],
+            [sys.executable, "-c", WORKER, str(PACKAGES), str(folder)],
             on_message=lambda message: progress(message["done"], message["steps"]) if progress else None,
         )
     except LavaError as error:  # what a process of ours found is what the interpreter would have said

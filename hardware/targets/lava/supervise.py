@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from ...errors import TargetError
 from .watch import FAILURE, PARENT, describe_exit
@@ -28,7 +29,7 @@ class LavaError(TargetError):
     """The simulation failed. `summary` is one line, `details` what the failed process had to say."""
 
 
-def run_supervised(command: Sequence[str], *, on_message: Callable[[dict], None] | None = None) -> None:
+def run_supervised(command: Sequence[str], *, on_message: Callable[[dict[str, Any]], None] | None = None) -> None:
     """Run a worker (see `watch.run_as_worker`) to its end; `on_message` receives what it sends.
 
     Afterwards, also after an error or Ctrl-C, no process and no shared memory of the worker's remains. If this
@@ -47,7 +48,7 @@ def run_supervised(command: Sequence[str], *, on_message: Callable[[dict], None]
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=stderr,
-                env={**os.environ, **_environment(folder)},
+                env={**_inherited(), **_environment(folder)},
                 start_new_session=True,
             )
         try:
@@ -59,8 +60,14 @@ def run_supervised(command: Sequence[str], *, on_message: Callable[[dict], None]
             for segment in Path("/dev/shm").glob(f"{folder.name}-*"):
                 segment.unlink()
             worker.wait()
+            assert worker.stdout is not None  # a pipe
             worker.stdout.close()
         _raise_failure(worker.returncode, folder)
+
+
+def _inherited() -> dict[str, str]:
+    # Lava's own modules warn; who asks for warnings as errors does not mean these.
+    return {name: value for name, value in os.environ.items() if name != "PYTHONWARNINGS"}
 
 
 def _environment(folder: Path) -> dict[str, str]:
@@ -68,8 +75,9 @@ def _environment(folder: Path) -> dict[str, str]:
     return {PARENT: str(os.getpid()), "TMPDIR": str(folder), "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 
 
-def _messages(worker: subprocess.Popen) -> Iterator[dict]:
+def _messages(worker: subprocess.Popen[bytes]) -> Iterator[dict[str, Any]]:
     """What the worker sends, until it has ended. Its exit is not collected, so that its session id stays taken."""
+    assert worker.stdout is not None  # a pipe
     pipe, unread, ended = worker.stdout.fileno(), b"", False
     while not ended:
         ended = os.waitid(os.P_PID, worker.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from ...chip import LOIHI_2
@@ -22,7 +21,7 @@ class LavaTarget(Target):
     name = "lava"
     title = "Lava"
     description = "Intel Lava's bit-accurate Loihi models, images streamed back to back"
-    options: Mapping[str, str] = {
+    options = {  # noqa: RUF012 - a constant
         "sections": "0: Lava's own processes; N: the network in N processes of this package; else by size",
         "stock_models": "Lava's own model of convolutions, too",
         "floating_point": "any weights, in Lava's floating-point models",

@@ -21,7 +21,7 @@ LOOK_EVERY = 0.2  # seconds
 PARENT = "LAVA_WORKER_PARENT"  # environment variable: the parent's process id
 FAILURE = "failure.json"  # in the worker's temporary folder: summary and details
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
-LIKELY_CAUSE = {signal.SIGKILL: " (is memory short?)", signal.SIGBUS: " (is /dev/shm full?)"}
+LIKELY_CAUSE: dict[int, str] = {signal.SIGKILL: " (is memory short?)", signal.SIGBUS: " (is /dev/shm full?)"}
 
 
 def run_as_worker(job: Callable[[Worker], None]) -> NoReturn:
@@ -46,15 +46,15 @@ class Worker:
         self._id = os.getpid()
         self._folder = Path(os.environ["TMPDIR"])
         self._process: Any = None
-        self._finished: set = set()
+        self._finished: set[Any] = set()
         self._messages = os.fdopen(os.dup(1), "w")
         os.dup2(2, 1)  # what others print is no message
         _die_with(int(os.environ[PARENT]))
         os.register_at_fork(after_in_child=self._enter_child)
         prefix = self._folder.name  # tells the parent which segments are this worker's
-        shared_memory._make_filename = lambda: f"/{prefix}-{secrets.token_hex(8)}"
+        shared_memory._make_filename = lambda: f"/{prefix}-{secrets.token_hex(8)}"  # type: ignore[attr-defined]  # private
 
-    def send(self, message: dict) -> None:
+    def send(self, message: dict[str, Any]) -> None:
         """Pass a message, anything JSON can hold, to the parent's `on_message`."""
         print(json.dumps(message), file=self._messages, flush=True)
 

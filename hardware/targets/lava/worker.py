@@ -1,4 +1,4 @@
-"""The process that holds a Lava network: `python -m hardware.targets.lava.worker FOLDER`, started by simulate.py.
+"""The process that holds a Lava network: `main(FOLDER)`, in an interpreter started by simulate.py.
 
 FOLDER holds graph.nir, inputs.npy and job.json; the populations' records are written there.
 """
@@ -63,5 +63,6 @@ def run(worker: Worker, folder: Path) -> None:
     entry.stop()
 
 
-if __name__ == "__main__":
-    run_as_worker(lambda worker: run(worker, Path(sys.argv[1])))
+def main(folder: str) -> None:
+    """Do the job that a folder holds, and end this process."""
+    run_as_worker(lambda worker: run(worker, Path(folder)))

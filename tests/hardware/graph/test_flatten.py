@@ -137,7 +137,7 @@ def test_read_graph(written):
 def test_file_that_is_no_graph(refuses, tmp_path, written):
     with refuses(GraphError, "nothing.nir", "no such file"):
         hardware.read_graph(tmp_path / "nothing.nir")
-    with refuses(GraphError, str(tmp_path), "no such file"):
+    with refuses(GraphError, str(tmp_path), "not a file"):
         hardware.read_graph(tmp_path)
     (tmp_path / "text.nir").write_text("not HDF5\n")
     with refuses(GraphError, "text.nir", "not a readable NIR file"):

@@ -6,6 +6,8 @@ memory-mapped .npy instead, which the reader opens when the run is over.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from lava.magma.core.decorator import implements, requires, tag
 from lava.magma.core.model.py.model import PyLoihiProcessModel
@@ -35,7 +37,7 @@ class RecorderModel(PyLoihiProcessModel):
 
     a_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int32)
 
-    def __init__(self, proc_params):
+    def __init__(self, proc_params: Any) -> None:
         super().__init__(proc_params)
         self.rows = np.lib.format.open_memmap(proc_params["file"], mode="r+")
 

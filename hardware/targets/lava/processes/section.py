@@ -6,6 +6,7 @@ All that crosses from one section to another travels on one bus, a vector in whi
 from __future__ import annotations
 
 from time import perf_counter
+from typing import Any
 
 import numpy as np
 from lava.magma.core.decorator import implements, requires, tag
@@ -41,7 +42,7 @@ class SectionModel(PyLoihiProcessModel):
     bus_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int32)
     bus_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32)
 
-    def __init__(self, proc_params):
+    def __init__(self, proc_params: Any) -> None:
         super().__init__(proc_params)
         self.section: Section = proc_params["section"]
         places = proc_params["places"]

@@ -162,3 +162,18 @@ def test_inputs_that_do_not_fit(refuses, inputs, kind, parts):
 def test_options_that_do_not_fit(refuses, options, part):
     with refuses(InputError, part):
         hardware.lava.simulate(chain([1], lif([1])), np.zeros((1, 1, 1)), **options)
+
+
+def test_files_of_the_current_folder_are_not_run(lava, tmp_path, monkeypatch):
+    """Neither as modules of the standard library nor as this package."""
+    (tmp_path / "hardware").mkdir()
+    for name in ("json.py", "random.py", "hardware/__init__.py"):
+        (tmp_path / name).write_text("open('executed', 'w')\nraise SystemExit(3)\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONWARNINGS", "error")
+    network = chain([1], lif([1]))
+    inputs = np.ones((2, 1, 1))
+    assert (
+        hardware.compare(hardware.interpret(network, inputs), hardware.lava.simulate(network, inputs)).mismatches == 0
+    )
+    assert not (tmp_path / "executed").exists()

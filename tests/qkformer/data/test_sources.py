@@ -4,7 +4,7 @@ import sys
 
 import torch
 
-from qkformer.data import load_images, source, sources
+from qkformer.data import load_images, sources
 
 NEW = """
 import torch
@@ -27,18 +27,18 @@ class Noise(Source):
 
 
 def test_every_kind_has_a_file():
-    assert [kind.__name__ for kind in source.kinds()] == ["Digits", "Folder", "Hub", "Npz"]
-    assert [kind.__module__.rpartition(".")[2] for kind in source.kinds()] == ["digits", "folder", "hub", "npz"]
+    assert [kind.__name__ for kind in sources.kinds()] == ["Digits", "Folder", "Hub", "Npz"]
+    assert [kind.__module__.rpartition(".")[2] for kind in sources.kinds()] == ["digits", "folder", "hub", "npz"]
 
 
 def test_a_new_kind_is_one_file(tmp_path, monkeypatch):
     (tmp_path / "noise.py").write_text(NEW)
     monkeypatch.setattr(sources, "__path__", [*sources.__path__, str(tmp_path)])
-    source.kinds.cache_clear()
+    sources.kinds.cache_clear()
     try:
         images, labels = load_images("noise:3", "test", 2)
     finally:
-        source.kinds.cache_clear()
+        sources.kinds.cache_clear()
         sys.modules.pop(f"{sources.__name__}.noise")
     assert torch.equal(images, torch.rand(2, 1, 8, 8, generator=torch.Generator().manual_seed(3)))
     assert labels.tolist() == [0, 0]
@@ -48,6 +48,6 @@ def test_a_source_goes_by_its_form(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "folder.npz").mkdir()
     found = {
-        text: type(source.find_source(text)).__name__ for text in ("digits", ".", "hub:a/b", "x.npz", "folder.npz")
+        text: type(sources.find_source(text)).__name__ for text in ("digits", ".", "hub:a/b", "x.npz", "folder.npz")
     }
     assert found == {"digits": "Digits", ".": "Folder", "hub:a/b": "Hub", "x.npz": "Npz", "folder.npz": "Folder"}

@@ -1,0 +1,5 @@
+"""The ONNX target: a graph as an integer ONNX model. onnx and onnxruntime are imported when it runs."""
+
+from ...lazy import attach
+
+__all__, __getattr__, __dir__ = attach(__name__, __file__)
