@@ -62,5 +62,5 @@ def test_the_published_leak_matters(golden):
 @torch.no_grad()
 def test_no_spike_is_turned_that_rounding_does_not_decide(loaded, golden):
     model, images = loaded("qkformer-cifar10"), golden.images("qkformer-cifar10")[:1]
-    with pytest.raises(AssertionError, match="patch_embed1.proj_lif"), steered(model, towards(lambda place: 20_000)):
+    with pytest.raises(AssertionError, match=r"patch_embed1\.proj_lif"), steered(model, towards(lambda place: 20_000)):
         model(images)
