@@ -79,7 +79,7 @@ def encoding_of(graph: nir.NIRGraph) -> Encoding:
     if missing:
         raise GraphError(
             f"the graph's metadata lacks {', '.join(missing)}: it does not say how images are encoded; "
-            "call hardware.interpret or hardware.lava.simulate with whole-numbered inputs instead"
+            "call hardware.interpret or hardware.lava.simulate with integer inputs instead"
         )
     name = found["name"]
     return Encoding(
