@@ -23,7 +23,7 @@ def graph_fingerprint(graph: nir.NIRGraph) -> str:
 
 
 def array_fingerprint(values: np.ndarray) -> str:
-    """SHA-256 of an array of whole numbers, whatever its type, as hexadecimal digits."""
+    """SHA-256 of an array of integers, whatever its type, as hexadecimal digits."""
     return hashlib.sha256(_bytes(values)).hexdigest()
 
 
