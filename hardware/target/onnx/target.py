@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import nir
 import numpy as np
@@ -23,7 +23,7 @@ class OnnxTarget(Target):
     name = "onnx"
     title = "ONNX Runtime"
     description = "an integer ONNX model: uint8 spikes, int8 weights, fast on any CPU"
-    options: Mapping[str, str] = {
+    options: ClassVar[Mapping[str, str]] = {
         "fused": "run marked nested graphs as one operation (default), or execute their gates",
         "chip": "whose number formats hold (default: Loihi 2)",
         "threads": "how many (default 0: one for each processor)",
