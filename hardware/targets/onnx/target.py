@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from ...progress import Progress
 from ..interface import Target, Trace, check_options, require
@@ -24,7 +25,7 @@ class OnnxTarget(Target):
     name = "onnx"
     title = "ONNX Runtime"
     description = "an integer ONNX model: uint8 spikes, int8 weights, fast on any CPU"
-    options = {  # noqa: RUF012 - a constant
+    options: ClassVar[Mapping[str, str]] = {
         "fused": "run marked nested graphs as one operation (default), or execute their gates",
         "chip": "whose number formats hold (default: Loihi 2)",
         "threads": "how many (default 0: one for each processor)",
