@@ -25,7 +25,6 @@ from pathlib import Path
 import nir
 import numpy as np
 import torch
-from hardware.graph.fused import without_gates
 from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
@@ -33,7 +32,8 @@ from rich.table import Table
 import hardware
 import qkformer
 from export import FixedModel, quantize, reference_trace, to_nir
-from hardware.graph.flatten import FlatGraph
+from hardware.graph.flatten import FlatGraph, without_gates
+from hardware.targets.lava.records import record_path
 from hardware.targets.lava.simulate import run_job
 
 CHUNK_WARM_UP = 1  # progress reports that include building the network
@@ -51,9 +51,9 @@ def fixed_model(config: str, images: int) -> tuple[FixedModel, torch.Tensor]:
             module.running_var.fill_(0.1)
     c = model.config
     frames = (c.time_steps,) if c.events else ()
-    pictures = torch.randn(images, *frames, c.in_channels, c.image_size, c.image_size)
-    pictures = pictures.abs().round() if c.events else pictures
-    return quantize(model, pictures), pictures
+    shown = torch.randn(images, *frames, c.in_channels, c.image_size, c.image_size)
+    shown = shown.abs().round() if c.events else shown
+    return quantize(model, shown), shown
 
 
 def matrix_seconds(graph: FlatGraph) -> float:
@@ -97,9 +97,9 @@ def run_sections(graph: nir.NIRGraph, inputs: np.ndarray, plan: hardware.Schedul
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         steps = plan.steps(inputs.shape[1], inputs.shape[0])
-        run_job(folder, without_gates(graph), inputs, steps, sections=sections, progress=clock)
+        run_job(folder, graph, inputs, steps, fused=True, sections=sections, progress=clock)
         times = [np.load(path)[inputs.shape[0] :].mean(0) for path in sorted(folder.glob("times-*.npy"))]
-        records = {population: np.load(folder / f"{population}.npy") for population in plan.recorded}
+        records = {population: np.load(record_path(folder, plan, population)) for population in plan.recorded}
     return clock.per_step, np.array(times), records
 
 
@@ -108,11 +108,11 @@ def run_stock(graph: nir.NIRGraph, inputs: np.ndarray, plan: hardware.Schedule, 
     clock = Clock()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        run_job(folder, without_gates(graph), inputs, steps, stock_models=True, progress=clock)
+        run_job(folder, graph, inputs, steps, fused=True, stock_models=True, progress=clock)
         records = {}
         for population in plan.recorded:
             rows = max(0, steps - plan.populations[population].depth)
-            records[population] = np.load(folder / f"{population}.npy")[:rows]
+            records[population] = np.load(record_path(folder, plan, population))[:rows]
     return clock.per_step, records
 
 
@@ -132,6 +132,7 @@ def main() -> None:
     flat = hardware.flatten(graph, fused=True)
     plan = hardware.schedule(flat)
     bare = matrix_seconds(flat)
+    graph = without_gates(graph, flat.operations)
     ours, parts, records = run_sections(graph, inputs, plan, options.sections)
     reference = reference_trace(fixed, images)
     spikes = 0

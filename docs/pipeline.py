@@ -1,4 +1,4 @@
-"""Draws docs/pipeline.svg: the way of a model from a checkpoint to a report, and the room where each step is written.
+"""Draws docs/pipeline.svg: the way from a checkpoint to a report, and the room in which each step is written.
 
     python docs/pipeline.py
 

@@ -4,7 +4,7 @@ from .errors import ExportError
 from .ladder.climb import Ladder, run_ladder
 from .ladder.leaks import find_leaks
 from .lower.graph import count_gates, to_nir
-from .lower.onnx import run_onnx, to_onnx
+from .lower.onnx import to_onnx
 from .network.certificate import Certificate, LayerCertificate
 from .network.fixed_model import FixedModel, reference_trace
 from .network.float_network import FloatNetwork
@@ -28,7 +28,6 @@ __all__ = [
     "quantize",
     "reference_trace",
     "run_ladder",
-    "run_onnx",
     "to_nir",
     "to_onnx",
     "write_graph",

@@ -53,7 +53,7 @@ class Folder:
     def __init__(self, model: SpikingTransformer, network: FloatNetwork) -> None:
         config = model.config
         if config.residual != "activation-before-addition":
-            raise ExportError(f"{config.name}: a {config.residual} residual adds currents, which do not go over edges")
+            raise ExportError(f"{config.name}: a {config.residual} residual adds currents whose scales differ")
         if config.batch_leak:
             raise ExportError(f"{config.name}: batch_leak lets samples leak into each other; create it with False")
         self.model, self.network = model, network

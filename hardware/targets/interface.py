@@ -64,9 +64,10 @@ class Target(ABC):
 
 def check_options(target: Target, options: Mapping[str, Any]) -> None:
     """Raise InputError for an option that a target does not have."""
+    own = getattr(target, "options", {})  # a target of another package may have none
     for option in options:
-        if option not in target.options:
-            known = ", ".join(target.options) or "none"
+        if option not in own:
+            known = ", ".join(own) or "none"
             raise InputError(f"target '{target.name}' has no option '{option}'; its options: {known}")
 
 

@@ -6,11 +6,13 @@ Nothing is imported here before it is needed: help, lists and usage errors need 
 
 from __future__ import annotations
 
+import io
+import os
 import signal
 import sys
 import traceback
 from types import FrameType
-from typing import NoReturn
+from typing import NoReturn, TextIO
 
 COULD_NOT_RUN = 2
 BUG = 70  # EX_SOFTWARE of sysexits.h
@@ -24,6 +26,9 @@ def main() -> None:
     """Run the command line. What a user can mend ends in one line on standard error; anything else is a bug."""
     _interrupts.clear()
     signal.signal(signal.SIGINT, _interrupt)
+    sys.stdout = _MayClose(sys.stdout)
+    if os.environ.get("COLUMNS") == "0":
+        del os.environ["COLUMNS"]  # no terminal is that narrow, and nothing would be printed
     arguments = sys.argv[1:]
     debug = DEBUG in arguments
     try:
@@ -37,6 +42,42 @@ def main() -> None:
     if status == INTERRUPTED:
         print("interrupted", file=sys.stderr)
     sys.exit(status)
+
+
+class _MayClose(io.TextIOBase):
+    """Standard output that a reader may close (`qkformer ... | head`): the command goes on, and its status tells."""
+
+    def __init__(self, stream: TextIO):
+        self.stream: TextIO | None = stream
+
+    def write(self, text: str) -> int:
+        return self._try("write", text) or len(text)
+
+    def flush(self) -> None:
+        self._try("flush")
+
+    def isatty(self) -> bool:
+        return self.stream is not None and self.stream.isatty()
+
+    def fileno(self) -> int:
+        if self.stream is None:
+            raise io.UnsupportedOperation("standard output is closed")
+        return self.stream.fileno()
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]
+        return self.stream.encoding if self.stream else "utf-8"
+
+    def _try(self, method: str, *arguments: str) -> int | None:
+        if self.stream is None:
+            return None
+        try:
+            done: int | None = getattr(self.stream, method)(*arguments)
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), self.stream.fileno())  # or Python fails as it ends
+            self.stream = None
+            return None
+        return done
 
 
 def _interrupt(number: int, frame: FrameType | None) -> NoReturn:

@@ -161,12 +161,15 @@ def export(
     ] = False,
     allow_large: Annotated[bool, typer.Option("--allow-large", help="Also write over 100 million gates.")] = False,
     chip: ChipName = "loihi2",
+    onnx: Annotated[
+        Path | None, typer.Option("--onnx", metavar="FILE", help="Also write an integer ONNX model, for any CPU.")
+    ] = None,
     json: Json = None,
 ) -> None:
     """Quantize a checkpoint, print its certificate and write it as a NIR graph."""
     from .export import run_export
 
-    run_export(checkpoint, output, data, floats, allow_large, chip, json)
+    run_export(checkpoint, output, data, floats, allow_large, chip, onnx, json)
 
 
 @app.command()

@@ -26,7 +26,7 @@ FIELDS = ("mismatches", "compared", "populations", "first_divergence")  # as in 
 
 def compare_traces(first: Path, second: Path, json: Path | None) -> None:
     """Compare two traces value by value; exit status 1 if one differs, TraceError if they cannot be compared."""
-    check_writable(json)
+    check_writable(json, reads=(first, second))
     traces = [PackedTrace.load(path, MEMORY_LIMIT) for path in (first, second)]
     for path, trace in zip((first, second), traces, strict=True):
         if not trace:

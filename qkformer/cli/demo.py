@@ -69,7 +69,7 @@ def run_demo(count: int, folder: Path, sections: int | None, json: Path | None) 
     for name, text in lines.items():
         summary.add_row(f"[bold]{name}[/]", text)
     console.print(summary)
-    console.print(verdict(result))
+    console.print(verdict(result), soft_wrap=True)
     write_json(
         json,
         result.to_dict()

@@ -5,8 +5,19 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
-from export import Certificate, FixedModel, FloatNetwork, count_gates, fold_model, quantize, to_nir, write_graph
+from export import (
+    Certificate,
+    FixedModel,
+    FloatNetwork,
+    count_gates,
+    fold_model,
+    quantize,
+    to_nir,
+    to_onnx,
+    write_graph,
+)
 from hardware import get_chip
+from hardware.errors import InputError
 
 from ..checkpoints.checkpoint import load_checkpoint
 from ..data.inputs import load_calibration
@@ -15,10 +26,19 @@ from .show import certificate_table, console, count_kinds, say
 
 
 def run_export(
-    checkpoint: str, output: Path, data: str, floats: bool, allow_large: bool, chip: str, json: Path | None
+    checkpoint: str,
+    output: Path,
+    data: str,
+    floats: bool,
+    allow_large: bool,
+    chip: str,
+    onnx: Path | None,
+    json: Path | None,
 ) -> None:
-    """Quantize a checkpoint, print its certificate and write it as a NIR graph."""
-    check_writable(output, json)
+    """Quantize a checkpoint, print its certificate and write it as a NIR graph, and perhaps as an ONNX model."""
+    check_writable(output, onnx, json, reads=(checkpoint, data))
+    if onnx and floats:
+        raise InputError("--onnx holds integers, and --float keeps the float model's weights; give one of them")
     model, config = load_checkpoint(checkpoint)
     certificate = Certificate(())
     network: FloatNetwork | FixedModel
@@ -35,10 +55,14 @@ def run_export(
     if gates:
         say(f"self-attention and max-pools of currents: {gates:,} gates in nested graphs")
     say(f"{output}: {len(graph.nodes)} nodes ({count_kinds(kinds)})")
+    if onnx:
+        to_onnx(graph, onnx)
+        say(f"{onnx}: {onnx.stat().st_size / 1e6:.1f} MB of integer ONNX")
     write_json(
         json,
         {
             "file": str(output),
+            "onnx": str(onnx) if onnx else None,
             "nodes": dict(kinds),
             "gates": gates,
             "certified": certificate.certified and not floats,

@@ -28,7 +28,7 @@ from .statistics import accuracy
 
 def show_info(subject: str, data: str | None, images: int, json: Path | None) -> None:
     """Configuration, parameters, populations, what lowers to what, and firing rates on --data."""
-    check_writable(json)
+    check_writable(json, reads=(subject, data))
     metadata: dict[str, Any] = {}
     found: dict[str, str] = {}
     if subject in config_names() and subject not in shipped_checkpoints() and not Path(subject).is_file():

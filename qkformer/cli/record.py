@@ -6,19 +6,34 @@ import json
 import os
 import shlex
 import sys
+from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from hardware.errors import InputError
 from hardware.files import write_atomically
 from hardware.targets.registry import all_targets
 
 from ..checkpoints import checkpoint
 
 
-def check_writable(*files: Path | None) -> None:
-    """Make the folders of files to be written; OSError now, not after minutes, where one cannot be written."""
-    for file in filter(None, files):
+def check_writable(*files: Path | None, reads: Iterable[str | Path | None] = ()) -> None:
+    """Make the folders of files to be written; OSError now, not after minutes, where one cannot be written.
+
+    Raises InputError for a file that is to be written twice, or that is among what the command reads.
+    """
+    wanted = [file for file in files if file is not None]
+    read = {Path(path).resolve() for path in reads if path and Path(path).exists()}
+    written: set[Path] = set()
+    for file in wanted:
+        place = file.resolve()
+        if place in read:
+            raise InputError(f"{file}: is what the command reads; give its output another name")
+        if place in written and place.name != "null":
+            raise InputError(f"{file}: is named for two outputs; give each a name of its own")
+        written.add(place)
+    for file in wanted:
         if file.parent.is_file():
             raise NotADirectoryError(f"{file.parent}: is a file, not a folder to write {file.name} in")
         file.parent.mkdir(parents=True, exist_ok=True)

@@ -33,7 +33,7 @@ def run_simulation(
     target, options = get_target(name), {option: value for option, value in asked.items() if value is not None}
     check_options(target, options)
     require(target)
-    check_writable(output, json)
+    check_writable(output, json, reads=(file, data))
     graph = hardware.read_graph(file)
     encoding = hardware.encoding_of(graph)
     integer = is_integer(graph) or not options.get("floating_point")

@@ -34,7 +34,7 @@ def run_training(
     """Train a model. numbers: those of the recipe that were given, else None; how: what `train` takes as it is."""
     output = output or Path("runs") / name / "model.safetensors"
     config = get_config(name)
-    check_writable(output, json)
+    check_writable(output, json, reads=(data, how["initial"]))
     if time_steps is not None:
         config = config.replace(time_steps=time_steps)
     recipe = replace(recipe_for(config), **{key: value for key, value in numbers.items() if value is not None})

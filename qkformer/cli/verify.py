@@ -19,7 +19,7 @@ from hardware import PackedTrace, ParityReport, get_chip, write_report
 from hardware.errors import InputError
 from hardware.files import write_atomically
 from hardware.targets.interface import Target, check_options, require
-from hardware.targets.registry import get_targets
+from hardware.targets.registry import all_targets, get_targets
 
 from ..checkpoints.checkpoint import load_checkpoint
 from ..data.inputs import load_calibration, load_inputs
@@ -51,7 +51,14 @@ def run_verification(
     chosen = _targets(against)
     options = _lava_options(chosen, sections)
     save_trace, load_trace = traces
-    check_writable(folder / "parity.json", save_trace, json)
+    check_writable(
+        folder / "parity.json",
+        folder / "model.nir",
+        folder / "report.html",
+        save_trace,
+        json,
+        reads=(checkpoint, data, load_trace),
+    )
     reference = PackedTrace.load(load_trace, how["memory_limit"]) if load_trace else None
     model, config = load_checkpoint(checkpoint)
     images, labels = load_inputs(data, config, count=count)
@@ -85,7 +92,7 @@ def _targets(against: str) -> dict[str, Target]:
     names = [name.strip() for name in against.split(",")]
     chosen = get_targets(name for name in names if name != REFERENCE)
     if not chosen:
-        raise InputError(f"--against is '{against}'; name at least one target, see: qkformer targets")
+        raise InputError(f"--against is '{against}': no target to compare; there are {', '.join(all_targets())}")
     for target in chosen.values():
         require(target)
     return chosen
@@ -95,7 +102,9 @@ def _lava_options(chosen: Mapping[str, Target], sections: int | None) -> dict[st
     """--sections is an option of the target lava, and of those that have it as well."""
     if sections is None:
         return {}
-    takers = {name: {"sections": sections} for name, target in chosen.items() if "sections" in target.options}
+    takers = {
+        name: {"sections": sections} for name, target in chosen.items() if "sections" in getattr(target, "options", {})
+    }
     if not takers:
         check_options(next(iter(chosen.values())), {"sections": sections})
     return takers

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 def is_main_process() -> bool:
     """Whether this process is the one that prints and writes, of those that a launcher has started."""
-    return int(os.environ.get("RANK", 0)) == 0
+    return int(os.environ.get("WORLD_SIZE", 1)) <= 1 or int(os.environ.get("RANK", 0)) == 0
 
 
 def accelerator_for(recipe: Recipe, config: Config, tensorboard: str | Path | None) -> Accelerator:

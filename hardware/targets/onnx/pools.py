@@ -53,7 +53,7 @@ def average_windows(builder: OnnxBuilder, x: Value, form: WindowSum, chip: Chip)
 
 def max_windows(builder: OnnxBuilder, x: Value, operation: MaxPoolOperation) -> Value:
     """Max-pool of currents; padding never wins."""
-    window = Window(*((n, n) for n in (operation.kernel, operation.stride, operation.padding)))
+    window = Window.of(operation.kernel, operation.stride, operation.padding)
     if x.dtype not in FLOATS:
         x = converted(builder, x, INT32)
     never = builder.constant(math.floor(x.low) - 1, x.dtype)

@@ -245,7 +245,7 @@ def test_float_export_runs_in_lavas_floating_point_models(qkformer, lava):
     assert hardware.SpikeTrace.load("t.npz")["output"].dtype == np.float64
     refused = qkformer("simulate", "float.nir", "-o", "t.npz")
     assert refused.status == 2
-    assert "is not a whole number" in refused.err
+    assert "is not an integer" in refused.err
 
 
 def test_export_counts_gates_and_asks_before_a_large_graph(qkformer):
