@@ -34,7 +34,7 @@ import qkformer
 from export import FixedModel, quantize, reference_trace, to_nir
 from hardware.graph.flatten import FlatGraph, without_gates
 from hardware.targets.lava.records import record_path
-from hardware.targets.lava.simulate import run_job
+from hardware.targets.lava.simulation import run_job
 
 CHUNK_WARM_UP = 1  # progress reports that include building the network
 

@@ -78,8 +78,60 @@ def test_export_does_not_import_lava():
 
 
 def test_absent_packages_are_absent():
+    """What the tests above are worth."""
     with pytest.raises(AssertionError, match="No module named 'torch'"):
-        run("import export", "torch")
+        run("import export\nexport.quantize", "torch")
+
+
+HEAVY = {"torch", "lava", "matplotlib", "scipy", "sklearn", "rich", "onnx", "onnxruntime", "nir", "h5py", "numpy"}
+MOST_MODULES = 150  # an interpreter itself has about 60
+
+
+@pytest.mark.parametrize("package", ["hardware", "export", "qkformer"])
+def test_importing_a_package_costs_nothing(package):
+    assert loaded(HEAVY, f"import {package}") == []
+    assert int(run(f"import {package}, sys\nprint(len(sys.modules))")) < MOST_MODULES
+
+
+COMMANDS = {
+    "help": ["--help"],
+    "help of a command": ["simulate", "--help"],
+    "version": ["--version"],
+    "targets": ["targets"],
+    "no such command": ["fly"],
+    "no such option": ["demo", "--fast"],
+    "a missing argument": ["verify"],
+    "a number that is none": ["verify", "qkformer-digits", "--images", "many"],
+}
+
+
+@pytest.mark.parametrize("arguments", COMMANDS.values(), ids=COMMANDS)
+def test_help_lists_and_usage_errors_come_at_once(arguments):
+    code = f"""
+import contextlib, io, sys
+from qkformer.cli import main
+sys.argv = ["qkformer", *{arguments}]
+with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+    with contextlib.suppress(SystemExit):
+        main()
+"""
+    assert loaded(HEAVY - {"rich"}, code) == []  # rich prints the help
+
+
+@pytest.mark.parametrize("package", ["hardware", "hardware.targets.lava", "export", "qkformer"])
+def test_no_public_name_hides_a_module(package):
+    """A function that is called like a module beside it takes the module's place once somebody asks for it."""
+    code = f"""
+import importlib, pathlib, types
+package = importlib.import_module({package!r})
+folder = pathlib.Path(package.__file__).parent
+for name in package.__all__:
+    if (folder / f"{{name}}.py").exists() or (folder / name).is_dir():
+        found = getattr(package, name)
+        if not isinstance(found, types.ModuleType):
+            print(name, found)
+"""
+    assert run(code) == ""
 
 
 def test_simulation_without_lava_says_what_to_install():

@@ -1,4 +1,4 @@
-from .simulate import default_sections, process_count, simulate
+from .simulation import default_sections, process_count, simulate
 from .supervise import LavaError
 from .target import TARGET
 

@@ -43,7 +43,7 @@ class LavaTarget(Target):
 
     def describe(self, graph: nir.NIRGraph, **options: Any) -> dict[str, Any]:
         """sections, 0 for Lava's own processes; processes, of the operating system; depth in steps; fused."""
-        from .simulate import checked, process_count, sections_for
+        from .simulation import checked, process_count, sections_for
 
         floating_point = bool(options.get("floating_point"))
         lavas_own = floating_point or bool(options.get("stock_models"))
@@ -63,7 +63,7 @@ class LavaTarget(Target):
         **options: Any,
     ) -> Trace:
         """The trace of a graph, [T, B, ...] by population."""
-        from .simulate import simulate
+        from .simulation import simulate
 
         check_options(self, options)
         require(self)

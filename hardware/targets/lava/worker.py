@@ -1,4 +1,4 @@
-"""The process that holds a Lava network: `main(FOLDER)`, in an interpreter started by simulate.py.
+"""The process that holds a Lava network: `main(FOLDER)`, in an interpreter started by simulation.py.
 
 FOLDER holds graph.nir, inputs.npy and job.json; the populations' records are written there.
 """

@@ -186,7 +186,7 @@ def test_a_simulation_that_fails_shows_the_failed_process(qkformer, graph, monke
     def simulate(*arguments, **options):
         raise error
 
-    monkeypatch.setattr("hardware.targets.lava.simulate.simulate", simulate)
+    monkeypatch.setattr("hardware.targets.lava.simulation.simulate", simulate)
     command = ("simulate", graph, "--target", "lava", "-o", "t.trace")
     result = qkformer(*command)
     assert (result.status, result.err) == (2, "error: process 'conv' raised ValueError\n")
