@@ -15,11 +15,11 @@ import numpy as np
 import pytest
 import torch
 import typer
+from hardware.targets.lava.simulate import MOST_PROCESSES, MOST_VALUES
 
 import hardware
 from export.ladder.climb import MOST_GATES
 from export.lower.graph import LARGE
-from hardware.targets.lava.simulate import MOST_PROCESSES, MOST_VALUES
 from qkformer import config_names, create_model, load_checkpoint, load_data
 from qkformer.checkpoints.checkpoint import SHIPPED
 from qkformer.cli import main
