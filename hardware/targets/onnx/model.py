@@ -85,6 +85,8 @@ def model_of(flat: FlatGraph, graph: nir.NIRGraph, *, populations: bool, inputs:
 
     if not inputs[0] <= 0 <= inputs[1]:
         raise InputError(f"inputs within {inputs[0]:g} .. {inputs[1]:g} exclude 0, which padding is; give wider bounds")
+    if WITHIN_LIMITS in flat.nodes:
+        raise GraphError(f"a node is called '{WITHIN_LIMITS}', which is an output that the model adds; rename it")
     encoding = _encoding(graph)
     converter = _Converter(flat, populations)
     converter.run(inputs)
