@@ -13,7 +13,7 @@ from small_graphs import branched, chain, conv, flatten_node, integrate_and_fire
 import export
 import hardware
 from hardware import RangeError
-from hardware.target.onnx import TARGET
+from hardware.targets.onnx import TARGET
 from qkformer import load_checkpoint
 from qkformer.checkpoints.checkpoint import shipped_checkpoints
 

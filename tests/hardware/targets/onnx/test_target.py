@@ -9,7 +9,7 @@ from small_graphs import branched, chain, conv, integrate_and_fire, threshold
 
 import hardware
 from hardware import GraphError, InputError, NotAvailableError, RangeError
-from hardware.target.onnx import TARGET, session
+from hardware.targets.onnx import TARGET, session
 
 INPUTS = np.random.default_rng(0).integers(-20, 21, (5, 7, 1, 2, 2), np.int8)
 

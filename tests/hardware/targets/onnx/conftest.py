@@ -2,7 +2,7 @@
 
 import pytest
 
-from hardware.target.onnx import TARGET
+from hardware.targets.onnx import TARGET
 
 
 @pytest.fixture(autouse=True)
