@@ -10,7 +10,8 @@ from torch import nn
 from hardware.graph.encoding import Encoding
 from qkformer import Neuron, SpikingTransformer
 from qkformer.kernels import set_backend
-from qkformer.models.layers import POOL_KERNEL, POOL_PADDING, POOL_STRIDE, Layer
+from qkformer.models.layer import Layer
+from qkformer.models.layers import POOL_KERNEL, POOL_PADDING, POOL_STRIDE
 from qkformer.models.logic import Mask
 from qkformer.models.nodes import Terms
 
