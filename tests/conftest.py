@@ -5,7 +5,7 @@ import importlib.util
 import os
 from contextlib import contextmanager
 
-# Small models gain nothing from a second thread, and lose much where others want the cores; here and in what is started.
+# Small models gain nothing from a second thread, and lose much where others want the cores; also in what is started.
 os.environ["OMP_NUM_THREADS"] = "1"
 
 import hypothesis
