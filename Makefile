@@ -11,7 +11,7 @@ endif
 # Threads that wait for one another give way to whoever else wants the cores, instead of spinning.
 export OMP_WAIT_POLICY ?= passive
 
-.PHONY: demo test test-all lint clean
+.PHONY: demo test test-all lint docs clean
 
 demo: $(VENV)/installed
 	$(BIN)/qkformer demo
@@ -28,6 +28,17 @@ test-all: $(VENV)/installed
 lint: $(VENV)/installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+	$(BIN)/mypy
+
+# The site, in site/: a broken link or a name that does not exist is an error.
+docs: export NO_MKDOCS_2_WARNING = 1
+docs: $(VENV)/installed-docs
+	$(BIN)/mkdocs build --quiet --strict
+
+$(VENV)/installed-docs: $(VENV)/installed
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --editable ".[docs]"
+	touch $@
 
 $(VENV)/installed: pyproject.toml
 	@$(PYTHON) -c 'import sys; (3, 10) <= sys.version_info < (3, 14) or sys.exit("error: $(PYTHON) is Python %d.%d; 3.10 to 3.13 is needed: make PYTHON=python3.11" % sys.version_info[:2])'
@@ -37,4 +48,4 @@ $(VENV)/installed: pyproject.toml
 	touch $@
 
 clean:
-	rm -rf $(VENV) runs
+	rm -rf $(VENV) runs site

@@ -1,4 +1,4 @@
-"""Make a model of whole numbers from a float model, and see how far the two agree.
+"""Make an integer model from a float model, and see how far the two agree.
 
 python examples/quantize.py [CHECKPOINT]
 """

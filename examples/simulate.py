@@ -14,7 +14,7 @@ images, labels = load_data("digits", "test")
 count = int(sys.argv[1]) if len(sys.argv) > 1 else 4
 
 graph = hardware.read_graph(GRAPH)
-encoding = hardware.encoding_of(graph)  # how images become whole numbers, and sums become logits
+encoding = hardware.encoding_of(graph)  # how images become integers, and sums become logits
 inputs = encoding.encode(images[:count])  # int8 [T, B, C, H, W]
 plan = hardware.schedule(hardware.flatten(graph))
 print(f"{len(plan.populations)} populations, {plan.steps(count, encoding.time_steps)} time steps")

@@ -1,4 +1,4 @@
-"""NIR graph to spikes on a target: interpreter, schedule, Lava, parity. Needs NumPy and NIR only.
+"""NIR graph to spikes on a target: interpreter, schedule, Lava, parity. It computes with NumPy and NIR alone.
 
 The public names are listed in `__init__.pyi`; each is imported when it is first asked for.
 """

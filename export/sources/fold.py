@@ -10,7 +10,8 @@ from torch import nn
 from hardware.graph.encoding import Encoding
 from qkformer import Neuron, SpikingTransformer
 from qkformer.kernels import set_backend
-from qkformer.models.layers import POOL_KERNEL, POOL_PADDING, POOL_STRIDE, Layer
+from qkformer.models.layer import Layer
+from qkformer.models.layers import POOL_KERNEL, POOL_PADDING, POOL_STRIDE
 from qkformer.models.logic import Mask
 from qkformer.models.nodes import Terms
 
@@ -53,7 +54,7 @@ class Folder:
     def __init__(self, model: SpikingTransformer, network: FloatNetwork) -> None:
         config = model.config
         if config.residual != "activation-before-addition":
-            raise ExportError(f"{config.name}: a {config.residual} residual adds currents, which do not go over edges")
+            raise ExportError(f"{config.name}: a {config.residual} residual adds currents whose scales differ")
         if config.batch_leak:
             raise ExportError(f"{config.name}: batch_leak lets samples leak into each other; create it with False")
         self.model, self.network = model, network

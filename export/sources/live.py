@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from hardware.graph.encoding import Encoding
 from qkformer import SpikingTransformer
-from qkformer.models.layers import Layer
+from qkformer.models.layer import Layer
 
 from ..network.float_layers import Convolution, Head
 from ..network.float_network import FloatNetwork

@@ -7,12 +7,17 @@ import hashlib
 import nir
 import numpy as np
 
+from ..errors import GraphError
 from .populations import PopulationGraph
 
 
 def graph_fingerprint(graph: nir.NIRGraph) -> str:
     """SHA-256 of a graph's populations, connections and numbers, as hexadecimal digits."""
-    populations, digest = PopulationGraph(graph), hashlib.sha256()
+    digest = hashlib.sha256()
+    try:
+        populations = PopulationGraph(graph)
+    except GraphError:  # a mark that is wrong: the gates are what the graph says
+        populations = PopulationGraph(graph, fused=False)
     for name in populations.populations:
         for node in (*populations.path(name), name):
             operation = populations.flat.operations.get(node, "")
@@ -23,7 +28,7 @@ def graph_fingerprint(graph: nir.NIRGraph) -> str:
 
 
 def array_fingerprint(values: np.ndarray) -> str:
-    """SHA-256 of an array of whole numbers, whatever its type, as hexadecimal digits."""
+    """SHA-256 of an array of integers, whatever its type, as hexadecimal digits."""
     return hashlib.sha256(_bytes(values)).hexdigest()
 
 

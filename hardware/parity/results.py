@@ -107,9 +107,10 @@ class Finding:
 class ParityReport:
     """The outcome of a comparison; `to_dict` gives the fields of parity.json.
 
-    targets: the report on each target, where several were compared. The other fields are a ladder's (export.verify):
-    its steps, why the first divergence diverges, samples that are not independent, layers that were not folded right,
-    where the fixed model's spikes leave the float model's, and by stage the nested graphs that ran as one operation.
+    targets: the report on each target, where several were compared. The other fields are a ladder's
+    (export.run_ladder): its steps, why the first divergence diverges, samples that are not independent, layers that
+    were not folded right, where the fixed model's spikes leave the float model's, and by stage the nested graphs that
+    ran as one operation.
     """
 
     populations: tuple[PopulationParity, ...]

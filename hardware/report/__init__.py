@@ -1,1 +1,1 @@
-"""Reports, pictures and bundles for people."""
+"""Reports, drawings and bundles for people."""

@@ -1,4 +1,4 @@
-"""Spikes of two traces over one another, as a picture."""
+"""Spikes of two traces over one another, as a drawing."""
 
 from __future__ import annotations
 

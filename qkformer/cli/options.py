@@ -51,7 +51,7 @@ Gates = Annotated[
     typer.Option(
         "--gates/--no-gates",
         help="Execute the gates of marked nested graphs instead of the operation that they compute. Unless given: "
-        "where there are fewer than a million.",
+        "verify executes them where there are fewer than a million, simulate does not.",
         show_default=False,
     ),
 ]

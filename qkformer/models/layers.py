@@ -2,41 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
-
 from torch import Tensor, nn
 
 from .config import Config
+from .layer import Layer
 from .logic import SpikePool
-from .neuron import Neuron, Population, create_neuron
-
-if TYPE_CHECKING:
-    from .nodes import NodeBuilder, Terms
+from .neuron import Neuron, create_neuron
+from .nodes import NodeBuilder, Terms
 
 POOL_KERNEL, POOL_STRIDE, POOL_PADDING = 3, 2, 1  # of every max-pool in both papers' code
-
-
-class Layer(NamedTuple):
-    """One layer of a `Layered` module; the paths are relative to that module.
-
-    It computes lif(bn(conv(x))), or bn(conv(lif(x))) where `lif_first`; without a neuron, bn(conv(x)).
-    """
-
-    name: str
-    conv: nn.Conv1d | nn.Conv2d | nn.Linear
-    bn: nn.BatchNorm1d | nn.BatchNorm2d
-    lif: Neuron | None
-    pool: nn.Module | None
-    conv_path: str
-    bn_path: str
-    lif_path: str | None
-    pool_path: str | None
-    lif_first: bool
-
-    @property
-    def pool_after_lif(self) -> bool:
-        """Whether spikes are pooled (deployable models, SPS) or currents (the published SPEDS)."""
-        return isinstance(self.pool, Population)
 
 
 def _convolution(kind: str, inputs: int, outputs: int, kernel: int, stride: int, bias: bool) -> nn.Module:

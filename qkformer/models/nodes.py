@@ -9,7 +9,7 @@ from typing import Protocol
 
 from torch import nn
 
-from .layers import Layer
+from .layer import Layer
 from .logic import Mask
 from .neuron import Neuron
 

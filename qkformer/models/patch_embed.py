@@ -5,7 +5,8 @@ from __future__ import annotations
 from torch import Tensor
 
 from .config import Config, PatchEmbedConfig
-from .layers import Layer, Layered
+from .layer import Layer
+from .layers import Layered
 from .nodes import NodeBuilder, Terms
 
 SHORTCUT = "proj_res"

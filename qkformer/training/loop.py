@@ -126,6 +126,14 @@ def train(
         state_path = Path(f"{output}{STATE_SUFFIX}")
         if resume:
             run.load(state_path)
+
+        def write_checkpoint() -> None:
+            if accelerator.is_main_process:
+                about = {"command": command, "data": data, **task, **facts, **asdict(run.history[-1])}
+                del about["config"]
+                save_checkpoint(run.model, output, **about)
+                _write_log(Path(f"{output}{LOG_SUFFIX}"), command, facts, run.history)
+
         with training_progress(config, run, facts, shown) as progress:
             while not run.finished:
                 saved = time.monotonic()
@@ -139,16 +147,14 @@ def train(
                     if wish == STOP:
                         raise KeyboardInterrupt
                 epoch = run.finish_epoch()
+                write_checkpoint()  # first: where a state says that an epoch is done, its checkpoint is there
                 run.save(state_path)
-                if accelerator.is_main_process:
-                    about = {"command": command, "data": data, **task, **facts, **asdict(epoch)}
-                    del about["config"]
-                    save_checkpoint(run.model, output, **about)
-                    _write_log(Path(f"{output}{LOG_SUFFIX}"), command, facts, run.history)
                 accelerator.log({f"epoch/{name}": value for name, value in asdict(epoch).items()}, step=epoch.epoch)
                 progress.finished(epoch)
                 if on_epoch:
                     on_epoch(epoch)
+        if not Path(output).exists():  # resumed where nothing was left to do but that
+            write_checkpoint()
         accelerator.end_training()
     return run.history[-1]
 

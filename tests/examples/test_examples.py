@@ -1,4 +1,4 @@
-"""Every example runs from any folder, in the order of the picture, and writes what it says."""
+"""Every example runs from any folder, in the order of the pipeline, and writes what it says."""
 
 import subprocess
 import sys

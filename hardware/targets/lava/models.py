@@ -47,7 +47,7 @@ class _Matrix:
 @requires(CPU)
 @tag("fixed_pt")
 class MatrixConv(_Matrix, PyConvModelFixed):
-    """Conv on whole numbers."""
+    """Conv on integers."""
 
 
 @implements(proc=Conv, protocol=LoihiProtocol)

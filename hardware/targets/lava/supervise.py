@@ -5,6 +5,7 @@ The other side, in the worker, is watch.py.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import select
@@ -22,6 +23,7 @@ from ...errors import TargetError
 from .watch import FAILURE, PARENT, describe_exit
 
 LOOK_EVERY = 0.1  # seconds
+NO_SPACE = os.strerror(errno.ENOSPC)
 LAST_RESORT = 5.0  # seconds until a process that SIGKILL does not end is given up
 
 
@@ -51,9 +53,12 @@ def run_supervised(command: Sequence[str], *, on_message: Callable[[dict[str, An
                 env={**_inherited(), **_environment(folder)},
                 start_new_session=True,
             )
+        failure = None
         try:
             for message in _messages(worker):
-                if on_message is not None:
+                if FAILURE in message:
+                    failure = message[FAILURE]
+                elif on_message is not None:
                     on_message(message)
         finally:
             _end_session(worker.pid)
@@ -62,7 +67,7 @@ def run_supervised(command: Sequence[str], *, on_message: Callable[[dict[str, An
             worker.wait()
             assert worker.stdout is not None  # a pipe
             worker.stdout.close()
-        _raise_failure(worker.returncode, folder)
+        _raise_failure(worker.returncode, folder, failure)
 
 
 def _inherited() -> dict[str, str]:
@@ -107,11 +112,12 @@ def _members(session: int) -> Iterator[int]:
                 yield int(status.parent.name)
 
 
-def _raise_failure(status: int, folder: Path) -> None:
+def _raise_failure(status: int, folder: Path, failure: Sequence[str] | None) -> None:
     stderr = (folder / "stderr").read_text(errors="replace").strip()
-    if (folder / FAILURE).exists():
-        summary, details = json.loads((folder / FAILURE).read_text())
-        raise LavaError(summary, details or stderr)
+    if failure:
+        summary, details = failure
+        full = " (is /dev/shm or the folder of temporary files full?)" if NO_SPACE in summary else ""
+        raise LavaError(summary + full, details or stderr)
     if status != 0:
         last_line = f": {stderr.splitlines()[-1]}" if stderr else ""
         raise LavaError(f"the Lava worker {describe_exit(status)}{last_line}", stderr)

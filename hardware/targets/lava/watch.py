@@ -19,7 +19,7 @@ from typing import Any, NoReturn
 
 LOOK_EVERY = 0.2  # seconds
 PARENT = "LAVA_WORKER_PARENT"  # environment variable: the parent's process id
-FAILURE = "failure.json"  # in the worker's temporary folder: summary and details
+FAILURE = "failure"  # the key of the message that says why a run ended: summary and details
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 LIKELY_CAUSE: dict[int, str] = {signal.SIGKILL: " (is memory short?)", signal.SIGBUS: " (is /dev/shm full?)"}
 
@@ -88,9 +88,14 @@ class Worker:
                 self.fail(f"Lava process {name} {describe_exit(status)}", "")
 
     def fail(self, summary: str, details: str) -> NoReturn:
-        """End this process; the kernel ends its children, and the parent raises LavaError."""
-        (self._folder / FAILURE).write_text(json.dumps([summary, details]))
-        os._exit(1)
+        """End this process; the kernel ends its children, and the parent raises LavaError.
+
+        The pipe is open already: to fail takes no disk, which may be what is full.
+        """
+        try:
+            self.send({FAILURE: [summary, details]})
+        finally:
+            os._exit(1)
 
     def _enter_child(self) -> None:
         parent, self._id = self._id, os.getpid()

@@ -10,15 +10,15 @@ import numpy as np
 
 from ...graph.windows import Shape
 from .builder import OnnxBuilder
-from .value import FLOAT64, FLOATS, INT32, UINT8, Value, first_that_holds
+from .value import FLOAT64, FLOATS, INT32, UINT8, DType, Value, first_that_holds
 
 
-def cast(builder: OnnxBuilder, tensor: str, dtype: np.dtype) -> str:
+def cast(builder: OnnxBuilder, tensor: str, dtype: DType) -> str:
     """A tensor in another type."""
     return builder.op("Cast", tensor, to=builder.type_of(dtype))
 
 
-def converted(builder: OnnxBuilder, value: Value, dtype: np.dtype) -> Value:
+def converted(builder: OnnxBuilder, value: Value, dtype: DType) -> Value:
     """The same numbers in a type that holds them."""
     if value.dtype == dtype:
         return value
@@ -32,7 +32,7 @@ def add(builder: OnnxBuilder, values: Sequence[Value]) -> Value:
         return first
     low, high = sum(v.low for v in values), sum(v.high for v in values)
     fraction = max(v.fraction for v in values)
-    integers = [UINT8] if all(v.dtype == UINT8 for v in values) else []
+    integers: list[DType] = [UINT8] if all(v.dtype == UINT8 for v in values) else []
     integers += [INT32] if all(v.dtype not in FLOATS for v in values) else []
     dtype = first_that_holds([*integers, *FLOATS], low, high, fraction)
     terms = [converted(builder, value, dtype).tensor for value in values]
@@ -70,17 +70,17 @@ def per_neuron(array: np.ndarray | float, shape: Shape) -> np.ndarray:
 
     array: in the node's shape, or one for all.
     """
-    array = np.asarray(array)
-    array = np.broadcast_to(array.reshape(()) if array.size == 1 else array, shape)
+    given = np.asarray(array)
+    values = np.broadcast_to(given.reshape(()) if given.size == 1 else given, shape)
     if len(shape) == 3:
-        array = array.transpose(1, 2, 0)
-    for axis in range(array.ndim):
-        first = array.take([0], axis)
-        if np.array_equal(np.broadcast_to(first, array.shape), array):
-            array = first
-    while array.ndim and array.shape[0] == 1:
-        array = array[0]
-    return array
+        values = values.transpose(1, 2, 0)
+    for axis in range(values.ndim):
+        first = values.take([0], axis)
+        if np.array_equal(np.broadcast_to(first, values.shape), values):
+            values = first
+    while values.ndim and len(values) == 1:
+        values = values[0]
+    return np.asarray(values)
 
 
 def require(builder: OnnxBuilder, value: Value, low: float, high: float, bias: np.ndarray, shape: Shape) -> None:

@@ -7,14 +7,16 @@ from typing import Any
 
 import numpy as np
 
-Port = tuple[np.dtype, Sequence[int | str]]  # type and dimensions of what a graph takes or gives
+from .value import DType
+
+Port = tuple[DType, Sequence[int | str]]  # type and dimensions of what a graph takes or gives
 
 
 class OnnxBuilder:
     """The graph so far: its nodes, its constants and its checks.
 
-    input_name: of the network's input. taken: names that the caller gives himself. checks: scalars (bool) that are true while every number keeps to the
-    chip's formats.
+    input_name: of the network's input. taken: names that the caller gives himself. checks: scalars (bool) that are
+    true while every number keeps to the chip's formats.
     """
 
     def __init__(self, input_name: str, taken: Collection[str]):
@@ -67,11 +69,11 @@ class OnnxBuilder:
             self._derived[key] = self.op(kind, *inputs, **attributes)
         return self._derived[key]
 
-    def zero(self, dtype: np.dtype) -> Any:
+    def zero(self, dtype: DType) -> Any:
         """A tensor of one 0, as an attribute."""
         return self._onnx.numpy_helper.from_array(np.zeros(1, dtype))
 
-    def type_of(self, dtype: np.dtype) -> int:
+    def type_of(self, dtype: DType) -> int:
         """ONNX's number of a type."""
         return int(self._onnx.helper.np_dtype_to_tensor_dtype(dtype))
 

@@ -30,7 +30,7 @@ from .arithmetic import add, add_constant, converted, require, require_multiples
 from .builder import OnnxBuilder
 from .neurons import fire
 from .synapses import pass_on
-from .value import INT8, INT32, UINT8, Value, first_that_holds
+from .value import FLOAT64, INT8, INT32, UINT8, DType, Value, first_that_holds
 
 OPSET, IR_VERSION = 17, 8  # of onnx 1.12 and later
 LOGITS, WITHIN_LIMITS = "logits", "within_limits"
@@ -62,7 +62,11 @@ def to_onnx(
 def write_onnx(graph: nir.NIRGraph, path: str | Path, **options: Any) -> None:
     """Write what `to_onnx` gives, with its options, whole or not at all."""
     data = to_onnx(graph, **options).SerializeToString()
-    write_atomically(path, lambda temporary: temporary.write_bytes(data))
+
+    def write(temporary: Path) -> None:
+        temporary.write_bytes(data)
+
+    write_atomically(path, write)
 
 
 def checked(graph: nir.NIRGraph, *, chip: Chip = LOIHI_2, fused: bool = True) -> FlatGraph:
@@ -81,6 +85,8 @@ def model_of(flat: FlatGraph, graph: nir.NIRGraph, *, populations: bool, inputs:
 
     if not inputs[0] <= 0 <= inputs[1]:
         raise InputError(f"inputs within {inputs[0]:g} .. {inputs[1]:g} exclude 0, which padding is; give wider bounds")
+    if WITHIN_LIMITS in flat.nodes:
+        raise GraphError(f"a node is called '{WITHIN_LIMITS}', which is an output that the model adds; rename it")
     encoding = _encoding(graph)
     converter = _Converter(flat, populations)
     converter.run(inputs)
@@ -130,9 +136,9 @@ class _Converter:
         """Class scores: the output's sums over time, scaled."""
         axis = self.builder.constant([0], np.int64)
         total = self.builder.op("ReduceSum", output, axis, keepdims=0)
-        scores = self.builder.op("Cast", total, to=self.builder.type_of(np.dtype(np.float64)))
+        scores = self.builder.op("Cast", total, to=self.builder.type_of(FLOAT64))
         scores = self.builder.op("Mul", scores, self.builder.constant(encoding.logit_scale, np.float64))
-        self._give(LOGITS, scores, np.dtype(np.float64), ["batch", *self.flat.shapes[output]])
+        self._give(LOGITS, scores, FLOAT64, ["batch", *self.flat.shapes[output]])
 
     def add_checks(self) -> None:
         """Whether all checks hold."""
@@ -156,12 +162,12 @@ class _Converter:
         self._show(name, total.tensor, INT32, shape)
         return total
 
-    def _show(self, name: str, tensor: str, dtype: np.dtype, shape: Shape) -> None:
+    def _show(self, name: str, tensor: str, dtype: DType, shape: Shape) -> None:
         if len(shape) == 3:
             tensor = self.builder.op("Transpose", tensor, perm=[0, 1, 4, 2, 3])
         self._give(name, tensor, dtype, ["time_steps", "batch", *shape])
 
-    def _give(self, name: str, tensor: str, dtype: np.dtype, dims: list[Any]) -> None:
+    def _give(self, name: str, tensor: str, dtype: DType, dims: list[Any]) -> None:
         self.builder.name(tensor, name)
         self.gives.append(self.builder.info(name, (dtype, dims)))
 

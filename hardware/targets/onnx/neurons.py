@@ -17,12 +17,12 @@ import numpy as np
 from ...graph.neuron import IntegerNeuron
 from ...graph.windows import Shape
 from .arithmetic import cast, converted, per_neuron, require
-from .builder import OnnxBuilder
-from .value import FLOAT32, FLOAT64, FLOATS, INT32, UINT8, Value, first_that_holds
+from .builder import OnnxBuilder, Port
+from .value import FLOAT32, FLOAT64, FLOATS, INT32, UINT8, DType, Value, first_that_holds
 
 Step = Callable[[str, str], tuple[str, str, str]]  # state, arriving -> membrane, what the reset leaves, where it fired
 
-BOOL = np.dtype(bool)
+BOOL: DType = np.dtype(bool)
 FLOAT32_BITS = 23  # of the mantissa: floats in 2^n .. 2^(n + 1) are multiples of 2^(n - 23)
 BELOW_HALF = np.float32(0.5 - 2.0**-25)  # the float32 before a half
 
@@ -41,7 +41,7 @@ def _gate(builder: OnnxBuilder, x: Value, neuron: IntegerNeuron, bias: np.ndarra
     level = level if x.fraction else np.floor(level)
     low, high = float(level.min()), float(level.max())
     fraction = max(x.fraction, neuron.chip.fraction_bits) if x.fraction else 0
-    kinds = [x.dtype] if x.dtype in FLOATS else [UINT8, INT32] if x.dtype == UINT8 else [INT32]
+    kinds = (UINT8, INT32) if x.dtype == UINT8 else (x.dtype,) if x.dtype in FLOATS else (INT32,)
     dtype = first_that_holds(kinds, min(low, x.low), max(high, x.high), fraction)
     levels = builder.constant(per_neuron(level, shape), dtype)
     return cast(builder, builder.op("Greater", converted(builder, x, dtype).tensor, levels), UINT8)
@@ -66,8 +66,8 @@ def _scan(builder: OnnxBuilder, x: Value, neuron: IntegerNeuron, bias: np.ndarra
             results.append(builder.op("Less", worst, builder.constant(limit, dtype)))
         return results
 
-    dims = ["batch", *inner]
-    gives = [(dtype, dims), (UINT8, dims), (BOOL, [])]
+    dims: list[int | str] = ["batch", *inner]
+    gives: list[Port] = [(dtype, dims), (UINT8, dims), (BOOL, [])]
     graph = builder.subgraph([(dtype, dims), (x.dtype, dims)], gives if checked else gives[:2], body)
     rest = builder.op("ConstantOfShape", builder.op("Shape", x.tensor, start=1), value=builder.zero(dtype))
     _, spikes, *below = builder.ops("Scan", rest, x.tensor, count=2 + checked, num_scan_inputs=1, body=graph)

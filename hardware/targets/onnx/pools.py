@@ -11,7 +11,7 @@ import numpy as np
 from ...chip.chip import Chip
 from ...graph.operations.max_pool import MaxPoolOperation
 from ...graph.synapse import WindowSum
-from ...graph.windows import Shape, Window
+from ...graph.windows import Shape, Window, pair
 from .arithmetic import converted, require_multiples
 from .builder import OnnxBuilder
 from .value import FLOAT64, FLOATS, INT32, UINT8, Value, first_that_holds
@@ -22,7 +22,7 @@ def sum_windows(builder: OnnxBuilder, x: Value, form: WindowSum) -> Value:
     area = math.prod(form.window.kernel)
     low, high = x.low * area, x.high * area
     integers = {UINT8: [UINT8, INT32], INT32: [INT32]}.get(x.dtype, [])
-    whole = form.sees_everything or (form.out_shape[1:] == (1, 1) and form.window == Window(form.in_shape[1:]))
+    whole = form.sees_everything or (form.out_shape[1:] == (1, 1) and form.window == Window(pair(form.in_shape[1:])))
     dtype = first_that_holds([*([] if whole else integers), *FLOATS], low, high, x.fraction)
     x = converted(builder, x, dtype)
     if whole:
@@ -53,7 +53,7 @@ def average_windows(builder: OnnxBuilder, x: Value, form: WindowSum, chip: Chip)
 
 def max_windows(builder: OnnxBuilder, x: Value, operation: MaxPoolOperation) -> Value:
     """Max-pool of currents; padding never wins."""
-    window = Window(*((n, n) for n in (operation.kernel, operation.stride, operation.padding)))
+    window = Window.of(operation.kernel, operation.stride, operation.padding)
     if x.dtype not in FLOATS:
         x = converted(builder, x, INT32)
     never = builder.constant(math.floor(x.low) - 1, x.dtype)

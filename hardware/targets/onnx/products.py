@@ -28,11 +28,6 @@ def convolve(builder: OnnxBuilder, x: Value, form: Convolution, chip: Chip) -> V
     """W * x: [T, B, H, W, C] -> [T, B, H', W', C'], or [T, B, inputs] -> [T, B, outputs]."""
     weight = np.asarray(form.weight, np.int64)
     low, high = product_bounds(weight, x.low, x.high)
-    if (shift := _shift(form, weight)) is not None:
-        after = len(weight) - form.in_shape[0] - shift
-        axes = [0] * (2 if len(form.in_shape) == 1 else 4)
-        pads = builder.constant([*axes, shift, *axes, after], np.int64)
-        return replace(x, tensor=builder.op("Pad", x.tensor, pads), low=low, high=high)
     exponent = weight_exponent(weight, chip)
     mantissa = weight >> exponent
     most = float(np.abs(mantissa).reshape(len(weight), -1).sum(1).max(initial=0) * x.most)
@@ -73,15 +68,6 @@ def _in_float32(builder: OnnxBuilder, value: Value, exponent: int) -> Value:
     return replace(value, tensor=tensor, dtype=FLOAT32)
 
 
-def _shift(form: Convolution, weight: np.ndarray) -> int | None:
-    """How far a convolution moves channels up among its own, if it does nothing else."""
-    inputs, outputs = form.in_shape[0], len(weight)
-    if form.groups > 1 or form.window != Window((1, 1)) or outputs < inputs or not weight[:, 0].any():
-        return None
-    shift = int(weight[:, 0, 0, 0].argmax())
-    return shift if np.array_equal(weight[:, :, 0, 0], np.eye(outputs, inputs, -shift)) else None
-
-
 def gather(builder: OnnxBuilder, tensor: str, window: Window, shape: Shape) -> str:
     """What each window sees, position by position: [T, B, H, W, C] -> [T, B, H', W', height * width * C]."""
     if window == Window((1, 1)):
@@ -104,6 +90,22 @@ def gather(builder: OnnxBuilder, tensor: str, window: Window, shape: Shape) -> s
     flat = builder.op("Reshape", tensor, builder.constant([0, 0, height * width, channels], np.int64))
     seen = builder.op("Gather", flat, places, axis=2)
     return builder.op("Reshape", seen, builder.constant([0, 0, rows, columns, area * channels], np.int64))
+
+
+def channel_shift(form: Convolution) -> int | None:
+    """How far a convolution moves channels up, if it does nothing else: it puts spikes into a larger map."""
+    weight, inputs, outputs = form.weight[:, :, 0, 0], form.in_shape[0], len(form.weight)
+    if form.groups > 1 or form.window != Window((1, 1)) or outputs < inputs:
+        return None
+    shift = int(weight[:, 0].argmax())
+    return shift if np.array_equal(weight, np.eye(outputs, inputs, -shift)) else None
+
+
+def shift_channels(builder: OnnxBuilder, x: Value, form: Convolution, shift: int) -> Value:
+    """[T, B, H, W, C] -> [T, B, H, W, C'], zero but for C channels from `shift` on."""
+    after = len(form.weight) - form.in_shape[0] - shift
+    pads = builder.constant([0, 0, 0, 0, shift, 0, 0, 0, 0, after], np.int64)
+    return replace(x, tensor=builder.op("Pad", x.tensor, pads))
 
 
 def _matrix(weight: np.ndarray, groups: int) -> np.ndarray:

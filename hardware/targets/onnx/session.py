@@ -46,9 +46,9 @@ class PreparedNetwork:
         if not isinstance(threads, int) or threads < 0:
             raise InputError(f"threads is {threads!r}; it must be an integer of at least 0, and 0 takes all processors")
         self.graph, self.outputs_only = graph, outputs_only
-        self.threads = threads or len(os.sched_getaffinity(0))
+        self.threads = threads or os.cpu_count() or 1
         self.flat = checked(graph, chip=chip, fused=fused)
-        self._interpreter_options = {"fused": fused, "chip": chip}
+        self.fused = fused
         self._models: dict[bool, bytes] = {}
         self._sessions: dict[tuple[bool, int], Any] = {}
 
@@ -89,10 +89,14 @@ class PreparedNetwork:
         shown = [output.name for output in session.get_outputs()]
 
         def run(samples: slice) -> dict[str, np.ndarray]:
-            given = session.run(shown, {port.name: np.ascontiguousarray(inputs[:, samples], dtype)})
+            piece = np.ascontiguousarray(inputs[:, samples], dtype)
+            try:
+                given = session.run(shown, {port.name: piece})
+            except Exception as error:  # of many kinds, for want of memory above all
+                raise TargetError(f"ONNX Runtime failed on {piece.shape[1]} samples", str(error)) from error
             found = dict(zip(shown, given, strict=True))
             if not found.pop(WITHIN_LIMITS, True):
-                self._explain(inputs[:, samples])
+                self._explain(inputs)
             return {name: v.view(np.int8) if v.dtype == np.uint8 else v for name, v in found.items()}
 
         if callers == 1:
@@ -121,5 +125,5 @@ class PreparedNetwork:
 
     def _explain(self, inputs: np.ndarray) -> None:
         """Raise the interpreter's error, which names the node and the value."""
-        interpret(self.graph, inputs, **self._interpreter_options)
+        interpret(self.graph, inputs, fused=self.fused, chip=self.flat.chip)
         raise TargetError("a value left what ONNX computes exactly, though the chip holds it; use the interpreter")

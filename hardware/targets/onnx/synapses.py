@@ -21,7 +21,7 @@ from .arithmetic import multiply, per_neuron, require, require_multiples
 from .attention import attend
 from .builder import OnnxBuilder
 from .pools import average_windows, max_windows, sum_windows
-from .products import convolve
+from .products import channel_shift, convolve, shift_channels
 from .value import Value
 
 
@@ -49,6 +49,9 @@ def _given(builder: OnnxBuilder, flat: FlatGraph, name: str, total: Value, resti
         return average_windows(builder, total, WindowSum(kind.window(node), in_shape, out_shape), flat.chip)
     form = kind.synapse(name, node, in_shape, out_shape)
     if isinstance(form, Convolution):
+        shift = channel_shift(form) if len(in_shape) == 3 else None
+        if shift is not None:
+            return shift_channels(builder, total, form, shift)
         return convolve(builder, total, form, flat.chip)
     if isinstance(form, WindowSum):
         return sum_windows(builder, total, form)

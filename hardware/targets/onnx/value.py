@@ -8,16 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from ...graph.nodes.kind import Interval
 
-MANTISSA = {np.dtype(np.float32): 1 << 24, np.dtype(np.float64): 1 << 53}  # integers up to here are exact
-
-UINT8, INT8, INT32 = np.dtype(np.uint8), np.dtype(np.int8), np.dtype(np.int32)
-FLOAT32, FLOAT64 = np.dtype(np.float32), np.dtype(np.float64)
+DType = np.dtype[Any]
+UINT8: DType = np.dtype(np.uint8)
+INT8: DType = np.dtype(np.int8)
+INT32: DType = np.dtype(np.int32)
+FLOAT32: DType = np.dtype(np.float32)
+FLOAT64: DType = np.dtype(np.float64)
 FLOATS = (FLOAT32, FLOAT64)
+MANTISSA = {FLOAT32: 1 << 24, FLOAT64: 1 << 53}  # integers up to here are exact
 
 
 @dataclass(frozen=True)
@@ -28,7 +32,7 @@ class Value:
     """
 
     tensor: str
-    dtype: np.dtype
+    dtype: DType
     low: float
     high: float
     fraction: int = 0
@@ -44,7 +48,7 @@ class Value:
         return max(-self.low, self.high)
 
 
-def holds(dtype: np.dtype, low: float, high: float, fraction: int = 0) -> bool:
+def holds(dtype: DType, low: float, high: float, fraction: int = 0) -> bool:
     """Whether a type has every multiple of 2^-fraction between two numbers."""
     if dtype in MANTISSA:
         return max(-low, high) * 2.0**fraction <= MANTISSA[dtype]
@@ -52,6 +56,6 @@ def holds(dtype: np.dtype, low: float, high: float, fraction: int = 0) -> bool:
     return fraction == 0 and limits.min <= low and high <= limits.max
 
 
-def first_that_holds(dtypes: Sequence[np.dtype], low: float, high: float, fraction: int = 0) -> np.dtype:
+def first_that_holds(dtypes: Sequence[DType], low: float, high: float, fraction: int = 0) -> DType:
     """The first of these types that is exact; float64 has all that a chip's formats allow."""
     return next((dtype for dtype in dtypes if holds(dtype, low, high, fraction)), FLOAT64)

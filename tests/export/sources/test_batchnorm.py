@@ -57,3 +57,8 @@ def test_numbers_that_are_not_finite(refuses, value, where):
 def test_groups(refuses):
     with refuses(InputError, "2 groups", "groups=1"):
         fold(nn.Conv2d(2, 2, 1, groups=2), nn.BatchNorm2d(2))
+
+
+def test_statistics_that_are_not_kept(refuses):
+    with refuses(InputError, "running statistics", "track_running_stats=True"):
+        fold(nn.Conv2d(2, 2, 1), nn.BatchNorm2d(2, track_running_stats=False))

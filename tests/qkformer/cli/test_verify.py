@@ -10,6 +10,7 @@ import pytest
 import torch
 from published import lively_model, small_config
 
+import hardware
 from hardware import PackedTrace
 from qkformer import load_data, save_checkpoint
 
@@ -160,3 +161,45 @@ def test_labels_are_not_needed(qkformer):
     np.savez("digits.npz", images=load_data("digits", "test")[0][:2].numpy())
     assert qkformer(*VERIFY, "--data", "digits.npz").status == 0
     assert parity()["accuracy"] == {}
+
+
+@pytest.fixture
+def nested(qkformer):
+    """A checkpoint of few gates, in nested graphs of both kinds, and images for it."""
+    save_checkpoint(lively_model(small_config(attention="self", pooling="current", size=4)), "nested.safetensors")
+    images = torch.randn(2, 2, 4, 4, generator=torch.manual_seed(3))
+    np.savez("images.npz", images=images.numpy())
+    return ("verify", "nested.safetensors", "--data", "images.npz", "--images", 2)
+
+
+def test_few_gates_are_executed_unasked_and_many_are_named(qkformer, nested):
+    command = (*nested, "--against", "interpreter,onnx")
+    assert qkformer(*command, "--json", "gates.json").status == 0
+    found = json.loads(Path("gates.json").read_text())
+    assert found["fused"] == {"interpreter": [], "read back": [], "onnx": []}
+    result = qkformer(*command, "--no-gates", "--json", "fused.json")
+    assert result.status == 0
+    at_once = json.loads(Path("fused.json").read_text())
+    names = at_once["fused"]["interpreter"]
+    assert len(names) == 2
+    assert at_once["fused"]["onnx"] == names
+    for name in names:
+        assert f"not gate by gate: {name} ran as one operation in interpreter, read back, onnx" in result.out
+    assert at_once["populations"] == found["populations"]
+
+
+def test_gates_in_lava(qkformer, nested, lava):
+    assert qkformer(*nested, "--against", "lava", "--gates").status == 0
+    assert parity()["fused"] == {"lava": []}
+
+
+def test_a_wrong_mark_is_found(qkformer, refused, nested):
+    """The gates of a file are what is verified: a mark that says something else is refused."""
+    assert qkformer("export", "nested.safetensors", "--data", "images.npz", "-o", "model.nir").status == 0
+    graph = hardware.read_graph("model.nir")
+    (attention,) = [n for n in graph.nodes.values() if getattr(n, "metadata", {}).get("heads") is not None]
+    attention.metadata["heads"] = 4
+    hardware.write_graph(graph, "wrong.nir")
+    simulate = ("simulate", "wrong.nir", "--data", "images.npz", "--images", 2, "-o", "t.trace")
+    refused(*simulate, names=["attn_product", "is marked", "self-attention", "differ"])
+    assert qkformer(*simulate, "--gates").status == 0
