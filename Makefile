@@ -1,4 +1,4 @@
-# Two commands: `make demo` and `make test`. Each sets up .venv first if needed.
+# `make demo`, `make test`, and `make test-all` with everything that takes long. Each sets up .venv first if needed.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
@@ -11,13 +11,19 @@ endif
 # Threads that wait for one another give way to whoever else wants the cores, instead of spinning.
 export OMP_WAIT_POLICY ?= passive
 
-.PHONY: demo test lint docs clean
+.PHONY: demo test test-all lint docs clean
 
 demo: $(VENV)/installed
 	$(BIN)/qkformer demo
 
+# One process for each core. A process that has no work left takes some of another's.
+PYTEST := $(BIN)/python -m pytest -n auto --maxprocesses 8 --dist worksteal --durations 15
+
 test: $(VENV)/installed
-	$(BIN)/python -m pytest
+	$(PYTEST) -m "not long"
+
+test-all: $(VENV)/installed
+	$(PYTEST) --hypothesis-profile long
 
 lint: $(VENV)/installed
 	$(BIN)/ruff check .

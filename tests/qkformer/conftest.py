@@ -16,10 +16,6 @@ SHAPES = {
 }
 
 
-# Small models gain nothing from a second thread, and lose much where others want the cores.
-torch.set_num_threads(1)
-
-
 class Golden:
     """Weights, inputs and outputs by name of the configuration."""
 

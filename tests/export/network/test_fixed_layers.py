@@ -1,6 +1,7 @@
 import pytest
 import torch
-from hypothesis import given, settings
+from amount import random_examples
+from hypothesis import given
 from hypothesis import strategies as st
 
 from export.network.fixed_layers import FixedConv, FixedLIF, Gate, Readout
@@ -22,7 +23,7 @@ def test_convolution_is_exact_where_float32_is_not_obviously():
 
 
 @pytest.mark.parametrize("largest", [3, 2000])  # small numbers show how the membrane is rounded
-@settings(max_examples=1000)
+@random_examples(1000)
 @given(data=st.data(), decay=st.integers(0, 4096))
 def test_lif_by_its_equation(largest, data, decay):
     """In Python's integers, the membrane in 1/64."""

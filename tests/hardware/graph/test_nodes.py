@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from hypothesis import given, settings
+from amount import random_examples
+from hypothesis import given
 from hypothesis import strategies as st
 from small_graphs import chain, conv, flatten_node, graph, pool, threshold, whole_numbers
 
@@ -27,7 +28,7 @@ def _equal(found, expected):
     np.testing.assert_array_equal(found, expected.numpy())
 
 
-@settings(max_examples=200)
+@random_examples(200)
 @given(seeds, pairs, pairs, shifts, pairs, st.integers(1, 3), st.integers(1, 3), st.integers(1, 3))
 def test_convolution(seed, kernel, stride, padding, dilation, groups, inputs, outputs):
     x = whole_numbers(seed, 2, groups * inputs, 9, 8).astype(np.float64)
@@ -47,7 +48,7 @@ def test_convolution_with_named_padding(padding, kernel, dilation):
     _equal(apply_linear(conv(weight, padding=padding, dilation=dilation), x), expected)
 
 
-@settings(max_examples=100)
+@random_examples(100)
 @given(seeds, pairs, pairs, st.data())
 def test_pools(seed, kernel, stride, data):
     padding = tuple(data.draw(st.integers(0, k // 2)) for k in kernel)

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from hypothesis import given, settings
+from amount import random_examples
+from hypothesis import given
 from hypothesis import strategies as st
 from small_graphs import chain, graph
 
@@ -24,7 +25,7 @@ def both_ways(shape, nested, inputs, output_shape):
     return [hardware.interpret(whole, inputs, fused=fused)["output"] for fused in (False, True)]
 
 
-@settings(max_examples=25)
+@random_examples(25)
 @given(
     heads=st.integers(1, 3),
     width=st.integers(1, 4),
@@ -43,7 +44,7 @@ def test_gates_of_self_attention_are_the_matrix_product(heads, width, size, expo
     assert np.array_equal(fused, gates)
 
 
-@settings(max_examples=25)
+@random_examples(25)
 @given(
     channels=st.integers(1, 2),
     size=st.tuples(st.integers(2, 5), st.integers(2, 5)),

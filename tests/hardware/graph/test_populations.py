@@ -3,7 +3,8 @@
 import nir
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
+from amount import random_examples
+from hypothesis import assume, given
 from random_graphs import random_graphs
 from small_graphs import branched, chain, lif, pool, whole_numbers
 
@@ -21,7 +22,7 @@ def run(network, inputs):
     return layers, {**trace, layers.flat.input_name: inputs}, trace
 
 
-@settings(max_examples=100)
+@random_examples(100)
 @given(random_graphs())
 def test_every_layer_of_random_networks(example):
     layers, values, trace = run(*example)

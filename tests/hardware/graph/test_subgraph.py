@@ -2,7 +2,8 @@
 
 import nir
 import numpy as np
-from hypothesis import assume, given, settings
+from amount import random_examples
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from random_graphs import random_graphs
 from random_networks import examples
@@ -14,7 +15,7 @@ from hardware.graph.populations import PopulationGraph
 from hardware.graph.subgraph import subgraph
 
 
-@settings(max_examples=150)
+@random_examples(150)
 @given(random_graphs(), st.data())
 def test_parts_of_random_graphs(example, data):
     network, inputs = example
@@ -31,7 +32,7 @@ def test_parts_of_random_graphs(example, data):
         np.testing.assert_array_equal(found[name], trace[name])
 
 
-@settings(max_examples=25)
+@random_examples(25)
 @given(example=examples(), data=st.data())
 def test_parts_go_through_files(example, data, tmp_path_factory):
     network = to_nir(example.fixed)

@@ -1,5 +1,6 @@
 import numpy as np
-from hypothesis import assume, given, settings
+from amount import random_examples
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from random_graphs import random_graphs
 from small_graphs import chain, conv, threshold
@@ -11,7 +12,7 @@ from hardware.parity.arrivals import arrivals, weights_of
 from hardware.parity.explanation import Arrival
 
 
-@settings(max_examples=100)
+@random_examples(100)
 @given(random_graphs(), st.data())
 def test_weights_give_the_current_of_any_neuron(example, data):
     network, inputs = example

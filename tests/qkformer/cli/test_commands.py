@@ -20,7 +20,7 @@ COMMAND = Path(sys.executable).with_name("qkformer")
 README = (Path(__file__).parents[3] / "README.md").read_text()
 PARITY_FIELDS = {"mismatches", "compared", "accuracy", "versions", "populations", "first_divergence"}
 POPULATION_FIELDS = {"name", "neurons", "spikes", "compared", "mismatches"}
-VERSIONS = {"python", "qkformer", "torch", "numpy", "nir", "lava-nc"}
+VERSIONS = {"python", "qkformer", "torch", "numpy", "nir"}.union(*(t.packages for t in hardware.targets().values()))
 
 
 def record(path, command):

@@ -2,7 +2,8 @@
 
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
+from amount import random_examples
+from hypothesis import assume, given
 from random_graphs import random_graphs
 from random_networks import examples
 from small_graphs import chain, lif
@@ -22,13 +23,13 @@ def same(network, inputs):
     assert {name: values.dtype for name, values in found.items()} == {n: v.dtype for n, v in wanted.items()}
 
 
-@settings(max_examples=60)
+@random_examples(60)
 @given(random_graphs())
 def test_random_graphs(example):
     same(*example)
 
 
-@settings(max_examples=40)
+@random_examples(40)
 @given(examples())
 def test_random_networks(example):
     same(to_nir(example.fixed), example.inputs)

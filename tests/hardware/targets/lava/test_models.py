@@ -2,7 +2,8 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from amount import random_examples
+from hypothesis import given
 from hypothesis import strategies as st
 
 
@@ -52,7 +53,7 @@ def run(model_class, weight, frames, stride, padding, dilation, groups, message_
 pairs = st.tuples(st.integers(1, 3), st.integers(1, 3))
 
 
-@settings(max_examples=100)
+@random_examples(100)
 @given(
     seed=st.integers(0, 1000),
     kernel=pairs,

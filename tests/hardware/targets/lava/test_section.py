@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from amount import random_examples
+from hypothesis import given
 from published import lively_model, small_config
 from random_networks import examples
 from small_graphs import chain, graph, threshold
@@ -39,7 +40,7 @@ def run_sections(graph, inputs, count, folder, fused=True):
     return {n: r.reshape(*shape, *r.shape[1:]).swapaxes(0, 1) for s in sections for n, r in s.records.items()}
 
 
-@settings(max_examples=40)
+@random_examples(40)
 @given(example=examples())
 def test_random_networks(example, tmp_path_factory):
     graph = to_nir(example.fixed)
