@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import torch
 import typer
-from hardware.targets.lava.simulate import MOST_PROCESSES, MOST_VALUES
+from hardware.targets.lava.simulation import MOST_PROCESSES, MOST_VALUES
 
 import hardware
 from export.ladder.climb import MOST_GATES
