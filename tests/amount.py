@@ -3,10 +3,9 @@
 import hypothesis
 
 LONG = "long"
-AT_LEAST = 5
 
 
-def random_examples(count: int) -> hypothesis.settings:
+def random_examples(count: int, short: int | None = None) -> hypothesis.settings:
     """Decorates a property test: so many examples in the long form. Others are tried tomorrow, see conftest.py."""
     long = hypothesis.settings.get_current_profile_name() == LONG
-    return hypothesis.settings(max_examples=count if long else max(count // 10, AT_LEAST))
+    return hypothesis.settings(max_examples=count if long else short or max(count // 10, 5))

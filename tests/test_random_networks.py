@@ -40,7 +40,7 @@ def test_graph_from_a_file_equals_pytorch(tmp_path_factory, example):
     assert hardware.compare(example.reference(), trace).first_divergence is None
 
 
-@random_examples(LAVA_GRAPHS)
+@random_examples(LAVA_GRAPHS, short=2)
 @given(networks=side_by_side(NETWORKS_PER_GRAPH), how=st.sampled_from(HOW_LAVA_RUNS))
 def test_lava_equals_pytorch(lava, networks, how):
     trace = hardware.lava.simulate(networks.graph, networks.inputs, **how)

@@ -48,6 +48,7 @@ def test_export_then_simulate(example, tmp_path, lava):
     assert trace["output"].shape == (4, 2, 10)
 
 
+@pytest.mark.long
 def test_verify(example, tmp_path, lava):
     lines = example("verify.py", "2").splitlines()
     assert [line.split(":")[0] for line in lines] == ["interpreter", "lava"]

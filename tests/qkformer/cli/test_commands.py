@@ -221,7 +221,7 @@ def test_simulate_writes_a_trace(backend, qkformer, graph, lava):
     assert found["accuracy"] == right.mean()
 
 
-@pytest.mark.parametrize("sections", [0, 2])
+@pytest.mark.parametrize("sections", [pytest.param(0, marks=pytest.mark.long), 2])
 def test_simulate_in_sections_or_processes(sections, qkformer, graph, lava):
     options = ("--backend", "lava", "--images", 2, "--sections", sections, "-o", "t.npz", "--json", "s.json")
     assert qkformer("simulate", graph, *options).status == 0
@@ -232,6 +232,7 @@ def test_simulate_in_sections_or_processes(sections, qkformer, graph, lava):
     assert hardware.compare(expected, hardware.SpikeTrace.load("t.npz")).mismatches == 0
 
 
+@pytest.mark.long
 def test_float_export_runs_in_lavas_floating_point_models(qkformer, lava):
     assert qkformer("export", "qkformer-digits", "--float", "-o", "float.nir", "--json", "e.json").status == 0
     found = json.loads(Path("e.json").read_text())
@@ -281,6 +282,7 @@ def test_demo_fails_on_one_wrong_spike(qkformer, one_wrong_spike, lava):
     assert "\n1 of 1,155,232 spikes differ\n" in result.out
 
 
+@pytest.mark.long
 def test_demo_as_a_user_types_it(tmp_path, lava):
     done = subprocess.run(
         [COMMAND, "demo", "--json", "demo.json"], cwd=tmp_path, capture_output=True, text=True, timeout=280

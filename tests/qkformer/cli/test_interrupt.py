@@ -36,7 +36,7 @@ def shared_memory(processes):
     return found
 
 
-@pytest.mark.parametrize("command", ["demo", "simulate"])
+@pytest.mark.parametrize("command", [pytest.param("demo", marks=pytest.mark.long), "simulate"])
 def test_interrupted_in_lava(command, graph, tmp_path, lava):
     arguments = {
         "demo": ["demo", "--images", "360"],

@@ -52,7 +52,7 @@ def test_random_networks(example, tmp_path_factory):
         assert hardware.compare(wanted, found).mismatches == 0
 
 
-@pytest.mark.parametrize("time_steps", [4, 16])
+@pytest.mark.parametrize("time_steps", [4, pytest.param(16, marks=pytest.mark.long)])
 @pytest.mark.parametrize(("attention", "pooling"), [("self", "current"), ("self", "spike"), ("channel", "current")])
 def test_published_parts_in_every_way(attention, pooling, time_steps, tmp_path):
     model = lively_model(small_config(attention=attention, pooling=pooling, time_steps=time_steps))
@@ -83,15 +83,24 @@ def test_partition_is_in_order_and_whole():
     assert bus(plan, [list(plan.populations)]) == []
 
 
-def test_in_lava_gates_and_fused(lava):
+@pytest.mark.parametrize(
+    "how",
+    [
+        {"sections": 2, "fused": False},
+        pytest.param({"sections": 2}, marks=pytest.mark.long),
+        pytest.param({"sections": 0}, marks=pytest.mark.long),
+    ],
+    ids=["gates", "fused", "processes"],
+)
+def test_in_lava_gates_and_fused(how, lava):
     model = lively_model(small_config(size=4, heads=4))
     images = torch.randn(2, 2, 4, 4, generator=torch.manual_seed(4))
     fixed = quantize(model, images)
     reference, inputs, network = reference_trace(fixed, images), fixed.encode(images), to_nir(fixed)
-    for how in ({"sections": 2}, {"sections": 2, "fused": False}, {"sections": 0}):
-        assert hardware.compare(reference, hardware.lava.simulate(network, inputs, **how)).mismatches == 0
+    assert hardware.compare(reference, hardware.lava.simulate(network, inputs, **how)).mismatches == 0
 
 
+@pytest.mark.long
 def test_in_lavas_own_processes_gate_by_gate(lava):
     spikes = (np.random.default_rng(0).random((3, 2, 6, 1, 2)) < 0.6).astype(np.int8)
     nested = self_attention_graph((2, 1, 2), 1, 2)

@@ -142,11 +142,11 @@ def simulation(tmp_path, monkeypatch):
 
 
 def test_messages_arrive_and_nothing_stays(simulation):
-    present = {}
+    present = {"segments": set(), "processes": set()}  # at any message: at the last they may be gone
 
     def look_around(messages):
-        present["segments"] = {segment.name for segment in simulation.segments()}
-        present["processes"] = {process.pid for process in simulation.processes()}
+        present["segments"] |= {segment.name for segment in simulation.segments()}
+        present["processes"] |= {process.pid for process in simulation.processes()}
 
     simulation.run(look_around, at_step_5="print('this is no message')", steps=20)
     assert simulation.messages["ran"] == 20
