@@ -96,7 +96,8 @@ def published() -> str:
                 figure = f"{found['mismatches']} of {found['compared']:,}"
                 seconds = "-" if found["seconds"] is None else f"{found['seconds']:g} s"
                 size = f"{network['images']} of {network['image_size']} x {network['image_size']}"
-                command = f"`python benchmarks/published.py {network['name']} --images {network['images']}`"
+                which = f"{network['name']} --images {network['images']} --targets {target}"
+                command = f"`python benchmarks/published.py {which}`"
                 rows.append([network["name"], size, target, figure, seconds, command, when(entry)])
     note = "Golden weights (drawn from names, not trained), PyTorch's fixed model against each target."
     columns = ["network", "images", "target", "values that differ", "time", "command"]

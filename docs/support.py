@@ -89,7 +89,7 @@ def table(facts: Facts) -> str:
             cells = ["-", *["not exported"] * len(TARGETS)]
         else:
             gates = millions([facts[name]["gates"] for name in names])
-            cells = [gates, *("exact" if exact[target] & set(names) else "by parts" for target in TARGETS)]
+            cells = [gates, *("exact" if exact[target] & set(names) else "not compared" for target in TARGETS)]
         lines.append(f"| {row} ({len(names)}) | {parameters} | {' | '.join(cells)} |")
     return "\n".join(lines)
 

@@ -15,7 +15,7 @@ import export
 import hardware
 from hardware.graph import nodes
 from qkformer import create_model
-from qkformer.data import load_images, source
+from qkformer.data import load_images, sources
 from qkformer.models.attention import ATTENTIONS
 
 TEXT = (Path(__file__).parents[1] / "CONTRIBUTING.md").read_text()
@@ -46,7 +46,7 @@ def added(tmp_path, monkeypatch):
 
 def _forget():
     """The packages look for their files anew."""
-    for cached in (nodes.node_kinds, source.kinds):
+    for cached in (nodes.node_kinds, sources.kinds):
         cached.cache_clear()
 
 

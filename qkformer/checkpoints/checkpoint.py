@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import platform
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +16,7 @@ from ..models.config import Config, ConfigError
 from ..models.model import SpikingTransformer, create_model
 from .recognize import recognize
 from .state_dict import CheckpointError, StateDictFile, differences, read_state_dict
+from .versions import versions
 
 SHIPPED = Path(__file__).parent
 SUFFIX = ".safetensors"
@@ -37,17 +36,6 @@ class CheckpointInfo:
     config: Config
     recognized: bool
     metadata: Mapping[str, Any]
-
-
-def versions() -> dict[str, str]:
-    """The versions that results depend on."""
-    found = {"python": platform.python_version()}
-    for package in ("qkformer", "torch", "numpy"):
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            found[package] = "not installed"
-    return found
 
 
 def save_checkpoint(model: SpikingTransformer, path: str | Path, **metadata: Any) -> Path:

@@ -15,7 +15,7 @@ from hardware.errors import InputError
 from hardware.files import write_atomically
 from hardware.targets.registry import all_targets
 
-from ..checkpoints import checkpoint
+from ..checkpoints import versions as basic
 
 
 def check_writable(*files: Path | None, reads: Iterable[str | Path | None] = ()) -> None:
@@ -45,7 +45,7 @@ def check_writable(*files: Path | None, reads: Iterable[str | Path | None] = ())
 
 def versions() -> dict[str, str]:
     """The versions that results depend on, those of the targets included."""
-    found = checkpoint.versions()
+    found = basic.versions()
     for target in all_targets().values():
         for package in getattr(target, "packages", ()):
             try:

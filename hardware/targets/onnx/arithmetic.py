@@ -48,7 +48,7 @@ def add_constant(builder: OnnxBuilder, value: Value, constant: np.ndarray, shape
     dtype = first_that_holds([*integers, *FLOATS], low, high, value.fraction)
     added = builder.constant(per_neuron(constant, shape), dtype)
     tensor = builder.op("Add", converted(builder, value, dtype).tensor, added)
-    return replace(value, tensor=tensor, dtype=dtype, low=low, high=high)
+    return Value(tensor, dtype, low, high, value.fraction)
 
 
 def multiply(builder: OnnxBuilder, value: Value, factors: np.ndarray | float, low: float, high: float) -> Value:
@@ -56,13 +56,8 @@ def multiply(builder: OnnxBuilder, value: Value, factors: np.ndarray | float, lo
     integers = [] if value.dtype in FLOATS else [INT32]
     dtype = first_that_holds([*integers, *FLOATS], low, high, value.fraction)
     factor = builder.constant(factors, dtype)
-    return replace(
-        value,
-        tensor=builder.op("Mul", converted(builder, value, dtype).tensor, factor),
-        dtype=dtype,
-        low=low,
-        high=high,
-    )
+    tensor = builder.op("Mul", converted(builder, value, dtype).tensor, factor)
+    return Value(tensor, dtype, low, high, value.fraction)
 
 
 def per_neuron(array: np.ndarray | float, shape: Shape) -> np.ndarray:
@@ -85,7 +80,11 @@ def per_neuron(array: np.ndarray | float, shape: Shape) -> np.ndarray:
 
 def require(builder: OnnxBuilder, value: Value, low: float, high: float, bias: np.ndarray, shape: Shape) -> None:
     """Check, where bounds do not exclude the contrary, that low <= value + bias <= high. bias: in the node's shape."""
-    if low <= value.low + bias.min() and value.high + bias.max() <= high:
+    least, largest = value.low + bias.min(), value.high + bias.max()
+    if value.by_channel and len(shape) == 3:
+        least = (value.by_channel[0] + bias.min((1, 2))).min()
+        largest = (value.by_channel[1] + bias.max((1, 2))).max()
+    if low <= least and largest <= high:
         return
     added = builder.constant(per_neuron(bias, shape), FLOAT64)
     first = [0, 1]  # time steps and batch, along which the bias is the same

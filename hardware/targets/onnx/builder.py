@@ -16,7 +16,7 @@ class OnnxBuilder:
     """The graph so far: its nodes, its constants and its checks.
 
     input_name: of the network's input. taken: names that the caller gives himself. checks: scalars (bool) that are
-    true while every number keeps to the chip's formats.
+    true while every number keeps to the chip's formats. scales: how many products have one of their own.
     """
 
     def __init__(self, input_name: str, taken: Collection[str]):
@@ -30,6 +30,7 @@ class OnnxBuilder:
         self.nodes: list[Any] = []
         self.constants: list[Any] = []
         self.checks: list[str] = []
+        self.scales = 0
 
     def op(self, kind: str, *inputs: str, **attributes: Any) -> str:
         """Add a node of one output; returns its name."""

@@ -101,13 +101,20 @@ def _fast(builder: OnnxBuilder, x: Value, neuron: IntegerNeuron, bias: np.ndarra
 
     def step(state: str, arriving: str) -> tuple[str, str, str]:
         if halves:
-            state = builder.op("Mul", state, builder.constant(BELOW_HALF))
-            state = builder.op("Add", state, builder.constant(rounder, FLOAT32))
+            state = _scaled(builder, state, BELOW_HALF, rounder, shape)
         membrane = builder.op("Add", state, arriving)
         above = builder.op("ThresholdedRelu", membrane, alpha=level)
         return membrane, builder.op("Sub", membrane, above), cast(builder, above, BOOL)
 
     return x, step
+
+
+def _scaled(builder: OnnxBuilder, tensor: str, factor: np.float32, added: float, shape: Shape) -> str:
+    """factor * x + added, of a map in one pass: ONNX has it as a normalization of mean 0 and variance 1 (and ε 0)."""
+    if len(shape) != 3:
+        return builder.op("Add", builder.op("Mul", tensor, builder.constant(factor)), builder.constant(added, FLOAT32))
+    rows = [builder.constant(np.full(shape[1], value), FLOAT32) for value in (factor, added, 0, 1)]
+    return builder.op("BatchNormalization", tensor, *rows, epsilon=0.0)
 
 
 def _general(builder: OnnxBuilder, neuron: IntegerNeuron, bias: np.ndarray, shape: Shape) -> Step:

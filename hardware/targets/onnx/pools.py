@@ -32,7 +32,7 @@ def sum_windows(builder: OnnxBuilder, x: Value, form: WindowSum) -> Value:
             tensor = builder.op("Expand", tensor, size)
     else:
         tensor = _reduce(builder, x.tensor, "Add", form.window, form.in_shape, builder.constant(0, dtype))
-    return replace(x, tensor=tensor, low=low, high=high)
+    return Value(tensor, dtype, low, high, x.fraction)
 
 
 def average_windows(builder: OnnxBuilder, x: Value, form: WindowSum, chip: Chip) -> Value:

@@ -13,12 +13,11 @@ import numpy as np
 
 from ...chip.arithmetic import weight_exponent
 from ...chip.chip import Chip
-from ...graph.nodes.dense import product_bounds
 from ...graph.synapse import Convolution
 from ...graph.windows import Shape, Window
-from .arithmetic import cast, multiply
+from .arithmetic import cast, converted, multiply
 from .builder import OnnxBuilder
-from .value import FLOAT32, FLOATS, INT8, INT32, UINT8, Value, first_that_holds, holds
+from .value import FLOAT32, FLOATS, INT8, INT32, UINT8, DType, Value, first_that_holds, holds
 
 LARGEST_FACTOR = 127  # of uint8: 2 * 127 * 128 < 2^15
 LARGEST_POWER = 101  # of two, of which float32 has all
@@ -27,33 +26,41 @@ LARGEST_POWER = 101  # of two, of which float32 has all
 def convolve(builder: OnnxBuilder, x: Value, form: Convolution, chip: Chip) -> Value:
     """W * x: [T, B, H, W, C] -> [T, B, H', W', C'], or [T, B, inputs] -> [T, B, outputs]."""
     weight = np.asarray(form.weight, np.int64)
-    low, high = product_bounds(weight, x.low, x.high)
     exponent = weight_exponent(weight, chip)
-    mantissa = weight >> exponent
-    most = float(np.abs(mantissa).reshape(len(weight), -1).sum(1).max(initial=0) * x.most)
     windows = gather(builder, x.tensor, form.window, form.in_shape)
-    matrix = _matrix(mantissa, form.groups)
+    matrix = _matrix(weight >> exponent, form.groups)
     if form.groups > 1:
         windows = _by_group(builder, windows, form)
         matrix = matrix[:, None, None]
-    fits = holds(INT8, float(mantissa.min(initial=0)), float(mantissa.max(initial=0)))
-    bounds = low / 2.0**exponent, high / 2.0**exponent
-    if x.dtype == UINT8 and x.high <= LARGEST_FACTOR and fits and holds(INT32, -most, most):
-        value = Value(builder.op("MatMulInteger", windows, builder.constant(matrix, INT8)), INT32, *bounds)
-    else:
-        dtype = first_that_holds(FLOATS, -most, most, x.fraction)
-        weights = builder.derived("Cast", builder.constant(matrix, INT8 if fits else INT32), to=builder.type_of(dtype))
-        factors = windows if x.dtype == dtype else cast(builder, windows, dtype)
-        value = Value(builder.op("MatMul", factors, weights), dtype, *bounds, x.fraction)
+    tensor, dtype = _product(builder, replace(x, tensor=windows), matrix)
     if form.groups > 1:
-        value = replace(value, tensor=_joined(builder, value.tensor, form))
-    elif value.dtype == INT32 and holds(FLOAT32, low, high):
-        return replace(_in_float32(builder, value, exponent), low=low, high=high)
-    return multiply(builder, value, 1 << exponent, low, high) if exponent else value
+        tensor = _joined(builder, tensor, form)
+    rows = weight.reshape(len(weight), -1)
+    positive, negative = rows.clip(min=0).sum(1), rows.clip(max=0).sum(1)
+    by_channel = positive * x.low + negative * x.high, positive * x.high + negative * x.low
+    low, high = float(by_channel[0].min()), float(by_channel[1].max())
+    if dtype == INT32 and form.groups == 1 and holds(FLOAT32, low, high):
+        return Value(_in_float32(builder, tensor, exponent), FLOAT32, low, high, by_channel=by_channel)
+    value = Value(tensor, dtype, low / 2.0**exponent, high / 2.0**exponent, x.fraction)
+    if exponent:
+        value = multiply(builder, value, 1 << exponent, low, high)
+    return replace(value, by_channel=by_channel)
 
 
-def _in_float32(builder: OnnxBuilder, value: Value, exponent: int) -> Value:
-    """The sums of a MatMulInteger times 2^exponent in float32, which has all of them.
+def _product(builder: OnnxBuilder, windows: Value, matrix: np.ndarray) -> tuple[str, DType]:
+    """Windows [..., K] times an integer matrix [..., K, C], and the type that holds it without rounding."""
+    most = float(np.abs(matrix).sum(-2).max(initial=0) * windows.most)
+    fits = holds(INT8, float(matrix.min(initial=0)), float(matrix.max(initial=0)))
+    stored = builder.constant(matrix, INT8 if fits else INT32)
+    if windows.dtype == UINT8 and windows.high <= LARGEST_FACTOR and fits and holds(INT32, -most, most):
+        return builder.op("MatMulInteger", windows.tensor, stored), INT32
+    dtype = first_that_holds(FLOATS, -most, most, windows.fraction)
+    weights = builder.derived("Cast", stored, to=builder.type_of(dtype))
+    return builder.op("MatMul", converted(builder, windows, dtype).tensor, weights), dtype
+
+
+def _in_float32(builder: OnnxBuilder, tensor: str, exponent: int) -> str:
+    """The sums of a MatMulInteger times 2^exponent in float32.
 
     ONNX Runtime computes product, conversion, scale and a bias that is added next in one kernel, where the scale is a
     product of two that it cannot compute beforehand and that no other node shares. So 2^exponent is made of two powers
@@ -61,11 +68,11 @@ def _in_float32(builder: OnnxBuilder, value: Value, exponent: int) -> Value:
     """
     steps = builder.derived("Shape", builder.input_name, start=0, end=1)
     steps = builder.derived("Cast", steps, to=builder.type_of(FLOAT32))
-    power = len(builder.nodes) % LARGEST_POWER
+    builder.scales += 1
+    power = builder.scales % LARGEST_POWER
     part = builder.op("Min", steps, builder.constant([2.0**-power], FLOAT32))
     scale = builder.op("Mul", part, builder.constant([2.0 ** (exponent + power)], FLOAT32))
-    tensor = builder.op("Mul", cast(builder, value.tensor, FLOAT32), scale)
-    return replace(value, tensor=tensor, dtype=FLOAT32)
+    return builder.op("Mul", cast(builder, tensor, FLOAT32), scale)
 
 
 def gather(builder: OnnxBuilder, tensor: str, window: Window, shape: Shape) -> str:
@@ -105,7 +112,7 @@ def shift_channels(builder: OnnxBuilder, x: Value, form: Convolution, shift: int
     """[T, B, H, W, C] -> [T, B, H, W, C'], zero but for C channels from `shift` on."""
     after = len(form.weight) - form.in_shape[0] - shift
     pads = builder.constant([0, 0, 0, 0, shift, 0, 0, 0, 0, after], np.int64)
-    return replace(x, tensor=builder.op("Pad", x.tensor, pads))
+    return Value(builder.op("Pad", x.tensor, pads), x.dtype, x.low, x.high, x.fraction)
 
 
 def _matrix(weight: np.ndarray, groups: int) -> np.ndarray:

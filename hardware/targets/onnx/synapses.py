@@ -80,4 +80,4 @@ def _reshape(builder: OnnxBuilder, value: Value, before: Shape, after: Shape) ->
     tensor = builder.op("Reshape", tensor, builder.constant([0, 0, *after], np.int64))
     if len(after) == 3:
         tensor = builder.op("Transpose", tensor, perm=[0, 1, 3, 4, 2])
-    return replace(value, tensor=tensor)
+    return Value(tensor, value.dtype, value.low, value.high, value.fraction)

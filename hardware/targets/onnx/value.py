@@ -28,7 +28,8 @@ MANTISSA = {FLOAT32: 1 << 24, FLOAT64: 1 << 53}  # integers up to here are exact
 class Value:
     """A tensor [T, B, H, W, C] for a node of shape [C, H, W]; [T, B, *shape] for any other.
 
-    low <= 0 <= high: what its elements cannot leave. They are multiples of 2^-fraction.
+    low <= 0 <= high: what its elements cannot leave. They are multiples of 2^-fraction. by_channel: least and largest
+    value of each channel, where they are known, [C].
     """
 
     tensor: str
@@ -36,6 +37,7 @@ class Value:
     low: float
     high: float
     fraction: int = 0
+    by_channel: tuple[np.ndarray, np.ndarray] | None = None
 
     @property
     def bounds(self) -> Interval:
