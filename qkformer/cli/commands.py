@@ -89,6 +89,7 @@ def train(
     data: Annotated[
         str,
         typer.Option(
+            "--data",
             metavar="DATA",
             help="digits; a folder (parquet files, or train/CLASS/*.png); hub:OWNER/NAME; or an .npz file with "
             "train_images, train_labels, test_images, test_labels.",

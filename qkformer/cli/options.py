@@ -26,7 +26,7 @@ DATA_HELP = (
     "'test_labels'. The held-out part is read."
 )
 Checkpoint = Annotated[str, typer.Argument(metavar="CKPT", help="A checkpoint file, or the name of a shipped one.")]
-Data = Annotated[str, typer.Option(metavar="DATA", help=DATA_HELP)]
+Data = Annotated[str, typer.Option("--data", metavar="DATA", help=DATA_HELP)]
 Images = Annotated[int, typer.Option(callback=_at_least_one, help="How many images, from the first.")]
 Json = Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Also write what is printed as JSON.")]
 ChipName = Annotated[str, typer.Option("--chip", metavar="CHIP", help="Whose number formats: loihi2 or loihi1.")]
