@@ -7,10 +7,11 @@ from published import golden_inputs, golden_model
 import hardware
 from export import quantize, reference_trace, to_nir
 
+pytestmark = pytest.mark.long
+
 SAMPLES = 2
 
 
-@pytest.mark.long
 @pytest.mark.parametrize("name", ["qkformer-cifar10", "spikformer-4-384", "qkformer-dvs128"])
 def test_no_spike_differs(name, lava, tmp_path):
     model = golden_model(name)

@@ -102,6 +102,7 @@ def test_parts_of_published_models(attention, pooling, tmp_path):
     assert report.compared > 0
 
 
+@pytest.mark.long
 def test_a_published_model(tmp_path):
     """The whole ladder without Lava over qkformer-cifar10 with golden weights; every flip is within rounding."""
     model = golden_model("qkformer-cifar10")

@@ -111,6 +111,7 @@ def test_gradient_reaches_every_parameter_that_the_float_models_reaches(name):
     assert len(reached[0]) > 0.9 * len(list(model.parameters()))
 
 
+@pytest.mark.long
 def test_training_brings_back_what_rounding_has_cost(digits):
     """One channel of each layer silenced by a large bias: the float model hardly sees it, but the bias sets the scale,
     and leaves few of the 127 levels to the weights."""

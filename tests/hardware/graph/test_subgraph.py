@@ -2,6 +2,7 @@
 
 import nir
 import numpy as np
+import pytest
 from amount import random_examples
 from hypothesis import assume, given
 from hypothesis import strategies as st
@@ -64,11 +65,11 @@ def test_several_sources_are_stacked_by_name():
     assert kinds.count(nir.Input) == kinds.count(nir.Output) == 1
 
 
-def test_parts_run_in_lava(lava):
+@pytest.mark.parametrize("chosen", [["second", "last"], pytest.param(["last"], marks=pytest.mark.long)])
+def test_parts_run_in_lava(chosen, lava):
     network, inputs = branched(), whole_numbers(0, 4, 3, 1, 2, 2, low=-3, high=8)
     layers, trace = PopulationGraph(network), hardware.interpret(network, inputs)
-    for chosen in (["last"], ["second", "last"]):
-        part = subgraph(layers, chosen)
-        found = hardware.lava.simulate(part.graph, part.inputs({**trace, "input": inputs}))
-        for name in chosen:
-            np.testing.assert_array_equal(found[name], trace[name])
+    part = subgraph(layers, chosen)
+    found = hardware.lava.simulate(part.graph, part.inputs({**trace, "input": inputs}))
+    for name in chosen:
+        np.testing.assert_array_equal(found[name], trace[name])

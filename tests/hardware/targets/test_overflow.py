@@ -64,7 +64,7 @@ def test_a_bias_that_no_integer_holds(how, lava, refuses):
 
 
 @everywhere
-@pytest.mark.parametrize("value", [32, 20, 1])
+@pytest.mark.parametrize("value", [32, *(pytest.param(value, marks=pytest.mark.long) for value in (20, 1))])
 def test_what_is_not_certified_but_stays_below_the_limit_is_exact(how, value, lava):
     """The bound for these inputs is beyond the limit for a membrane, and the sums are not."""
     network = sums(3)

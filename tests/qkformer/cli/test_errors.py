@@ -44,7 +44,12 @@ def write_checkpoint(kind):
     return path
 
 
-@pytest.mark.parametrize("command", [("info",), ("export", "-o", "m.nir"), ("verify",)])
+long = pytest.mark.long  # the same loader behind another command
+
+
+@pytest.mark.parametrize(
+    "command", [("info",), *(pytest.param(c, marks=long) for c in [("export", "-o", "m.nir"), ("verify",)])]
+)
 @pytest.mark.parametrize(
     ("kind", "part"),
     [
@@ -61,6 +66,13 @@ def test_a_bad_checkpoint(command, kind, part, refused):
     path = write_checkpoint(kind)
     refused(*command, path, names=[str(path), part])
     assert not Path("it-ran").exists()
+
+
+@pytest.mark.parametrize("command", [("export", "-o", "m.nir"), ("verify",)])
+@pytest.mark.parametrize("kind", ["unknown", "foreign"])
+def test_every_command_names_a_bad_checkpoint(command, kind, refused):
+    path = write_checkpoint(kind)
+    refused(*command, path, names=[str(path)])
 
 
 @pytest.mark.parametrize("command", [("export", "-o", "m.nir"), ("verify",)])
@@ -103,7 +115,7 @@ BAD_DATA = {
 }
 
 
-@pytest.mark.parametrize("command", ["simulate", "verify", "export"])
+@pytest.mark.parametrize("command", ["simulate", *(pytest.param(c, marks=long) for c in ("verify", "export"))])
 @pytest.mark.parametrize("kind", BAD_DATA)
 def test_bad_images(kind, command, refused, graph):
     arrays, names = BAD_DATA[kind]
@@ -114,6 +126,13 @@ def test_bad_images(kind, command, refused, graph):
     result = refused(command, *subject, "--data", "bad.npz", names=[])
     for part in names:
         assert part.lower() in result.err.lower()
+
+
+@pytest.mark.parametrize("command", [("verify", "qkformer-digits"), ("export", "qkformer-digits", "-o", "m.nir")])
+def test_every_command_names_bad_images(command, refused):
+    arrays, names = BAD_DATA["narrow"]
+    np.savez("bad.npz", **arrays)
+    refused(*command, "--data", "bad.npz", names=names)
 
 
 @pytest.mark.parametrize("content", [b"not a zip", "truncated"])

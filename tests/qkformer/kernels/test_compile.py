@@ -6,6 +6,8 @@ import re
 import pytest
 from sm90 import compiled
 
+pytestmark = pytest.mark.long  # the compiler runs for every kernel
+
 CALLS = {
     "lif_triton": """
 single, half = torch.float32, torch.bfloat16

@@ -13,6 +13,8 @@ from digits_folder import write_digits
 
 from qkformer import load_checkpoint, read_metadata
 
+pytestmark = pytest.mark.long  # each process imports all that training needs
+
 # In float64 the order of sums shows only far behind the point, and flips no spike.
 SCRIPT = """
 import json, os, sys, warnings
