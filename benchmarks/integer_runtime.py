@@ -39,7 +39,7 @@ import qkformer
 from hardware.graph.flat import FlatGraph
 from hardware.graph.nodes import memoryless
 from hardware.graph.synapse import Convolution
-from hardware.target.onnx import TARGET
+from hardware.targets.onnx import TARGET
 from qkformer.checkpoints.checkpoint import shipped_checkpoints
 
 NAMES = ("qkformer-cifar10", *shipped_checkpoints())
