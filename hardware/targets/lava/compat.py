@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import multiprocessing
+from collections.abc import Callable
 from functools import partial
 from importlib import import_module
 from operator import methodcaller
+from typing import Any
 from unittest import mock
 
 import numpy as np
@@ -27,6 +29,7 @@ def prepare_lava() -> None:
     try:
         with mock.patch.object(multiprocessing, "set_start_method", choose):
             _mend_dataclasses()
+            _mend_lost_wakeups()
             _mend_reshaped_ports()
             _mend_convolution()
     except ModuleNotFoundError as error:
@@ -40,6 +43,28 @@ def _mend_dataclasses() -> None:
         import_module(f"lava.magma.{name}")
     with mock.patch.object(dataclasses, "dataclass", partial(dataclasses.dataclass, unsafe_hash=True)):
         import_module("lava.magma.compiler.var_model")
+
+
+def _mend_lost_wakeups() -> None:
+    # A port's thread looks whether its queue is empty, then puts a message in, and wakes the process only if it was.
+    # Where the process empties the queue in between and goes to sleep, nobody wakes it: the run hangs, rarely. Or it
+    # stops listening in between, and the thread dies calling None. So: put first, and wake whoever listens.
+    from lava.magma.compiler.channels.pypychannel import CspRecvPort, CspSendPort
+
+    def listening(make_room: Callable[[Any], None]) -> Callable[[Any, Any], None]:
+        def callback(port: Any, arrivals: Any) -> None:
+            try:
+                while arrivals.acquire() and not port._done:
+                    make_room(port)
+                    if observer := port.observer:
+                        observer()
+            except EOFError:
+                pass
+
+        return callback
+
+    CspRecvPort._req_callback = listening(lambda port: port._queue.put_nowait(0))
+    CspSendPort._ack_callback = listening(lambda port: port._semaphore.release())
 
 
 def _mend_reshaped_ports() -> None:

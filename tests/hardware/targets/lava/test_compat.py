@@ -135,3 +135,35 @@ def test_lava_is_not_installed(monkeypatch):
     monkeypatch.setitem(sys.modules, "lava", None)
     with pytest.raises(LavaNotInstalled, match=r"^Lava is not installed: run  uv pip install"):
         prepare_lava()
+
+
+@NEEDS_LAVA
+def test_a_message_wakes_whoever_listens_also_when_the_queue_was_not_empty_before():
+    """Lava looks whether a queue is empty before it puts a message in; a process that empties it then sleeps on."""
+    _run("""
+from hardware.targets.lava.compat import prepare_lava
+
+prepare_lava()
+from types import SimpleNamespace
+from lava.magma.compiler.channels.pypychannel import CspRecvPort, CspSendPort
+
+
+class Once:
+    count = 0
+
+    def acquire(self):
+        self.count += 1
+        if self.count > 1:
+            raise EOFError
+        return True
+
+
+for port, callback in ((CspRecvPort, "_req_callback"), (CspSendPort, "_ack_callback")):
+    woken = []
+    queue = SimpleNamespace(qsize=lambda: 1, put_nowait=lambda message: None)
+    semaphore = SimpleNamespace(acquire=lambda blocking: True, release=lambda: None)
+    one = object.__new__(port)
+    one.__dict__ |= {"_done": False, "_queue": queue, "_semaphore": semaphore, "observer": lambda: woken.append(1)}
+    getattr(one, callback)(Once())
+    assert woken == [1], callback
+""")
