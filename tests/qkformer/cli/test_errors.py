@@ -152,7 +152,7 @@ def test_a_damaged_file_of_images(content, refused, graph):
         ),
         (("verify", "qkformer-digits", "--data", "gone.npz"), ["gone.npz"]),
         (("verify", "qkformer-digits", "--images", "0"), ["--images", "0", "at least 1"]),
-        (("verify", "qkformer-digits", "--images", "many"), ["--images", "many"]),
+        (("verify", "qkformer-digits", "--images", "many"), ["--images", "valid int"]),
         (("verify", "qkformer-digits", "--against", "torch,loihi"), ["loihi", "interpreter, lava"]),
         (("verify", "qkformer-digits", "--against", "torch"), ["no target", "interpreter, lava"]),
         (("verify",), ["CKPT"]),

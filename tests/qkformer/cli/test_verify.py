@@ -146,7 +146,7 @@ def test_the_published_batch_leak(qkformer):
     ("options", "parts"),
     [
         (("--memory-limit", "-1"), ["--memory-limit", "-1 MB", "at least 0"]),
-        (("--memory-limit", "much"), ["--memory-limit", "much"]),
+        (("--memory-limit", "much"), ["--memory-limit", "valid"]),
         (("--load-trace", "gone.trace"), ["gone.trace", "no such file"]),
         (("--load-trace", "images.npz"), ["images.npz", "not a readable trace"]),
         (("--save-trace", "."), ["is a folder"]),
