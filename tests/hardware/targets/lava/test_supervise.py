@@ -141,14 +141,17 @@ def simulation(tmp_path, monkeypatch):
     assert not simulation.folder().exists()
 
 
-def test_messages_arrive_and_nothing_stays(simulation):
-    present = {"segments": set(), "processes": set()}  # at any message: at the last they may be gone
+def test_messages_arrive_and_nothing_stays(simulation, tmp_path):
+    seen = tmp_path / "seen"  # Lava waits for it at step 5: without it, all may be over before anyone has looked
+    present = {}
 
     def look_around(messages):
-        present["segments"] |= {segment.name for segment in simulation.segments()}
-        present["processes"] |= {process.pid for process in simulation.processes()}
+        present["segments"] = {segment.name for segment in simulation.segments()}
+        present["processes"] = {process.pid for process in simulation.processes()}
+        seen.touch()
 
-    simulation.run(look_around, at_step_5="print('this is no message')", steps=20)
+    wait = f"print('this is no message')\n            while not os.path.exists({str(seen)!r}): pass"
+    simulation.run(look_around, at_step_5=wait, steps=20)
     assert simulation.messages["ran"] == 20
     assert present["segments"] == set(simulation.messages["segments"]) != set()
     assert present["processes"] > {simulation.messages["worker"], *simulation.messages["lava"]}
