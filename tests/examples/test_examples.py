@@ -40,6 +40,7 @@ def test_quantize(example):
     assert "stage1.0.tssa.mask" in printed
 
 
+@pytest.mark.long
 def test_export_then_simulate(example, tmp_path, lava):
     assert "'LIF': 16" in example("export_to_nir.py")
     assert hardware.encoding_of(hardware.read_graph(tmp_path / "runs/examples/model.nir")).time_steps == 4

@@ -276,6 +276,7 @@ def lines_of_readme():
     return {line for line in shown if not line.startswith(("NIR", "Lava"))}
 
 
+@pytest.mark.long
 def test_demo_fails_on_one_wrong_spike(qkformer, one_wrong_spike, lava):
     result = qkformer("demo", "--images", 2)
     assert result.status == 1

@@ -35,6 +35,7 @@ def test_interpreter_agrees_with_the_float_model(network):
     assert np.abs(folded.encoding.logits(trace["output"]) - logits.numpy()).max() < 1e-12
 
 
+@pytest.mark.long
 def test_lava_agrees_and_flips_carry_their_margin(network, lava):
     _, folded, graph, images = network
     inputs = folded.encode(images)

@@ -78,12 +78,12 @@ def test_images_in_a_stream_do_not_touch_each_other(lava, how, time_steps):
     assert all(stream[name].any() for name in "abc")
 
 
-def test_any_number_of_sections(lava):
+@pytest.mark.parametrize("sections", [pytest.param(1, marks=pytest.mark.long), 50])
+def test_any_number_of_sections(sections, lava):
     inputs = whole_numbers(0, 2, 1, *SHAPE)
     expected = hardware.interpret(with_a_memory(), inputs)
-    for sections in (1, 50):
-        trace = hardware.lava.simulate(with_a_memory(), inputs, sections=sections)
-        assert hardware.compare(expected, trace).first_divergence is None
+    trace = hardware.lava.simulate(with_a_memory(), inputs, sections=sections)
+    assert hardware.compare(expected, trace).first_divergence is None
 
 
 @pytest.mark.long
