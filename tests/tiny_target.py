@@ -1,5 +1,6 @@
 """Installs a package that registers a target, as pip would: a module, and metadata with its entry point."""
 
+import sys
 from pathlib import Path
 
 TINY = '''
@@ -28,6 +29,7 @@ TARGET = Tiny()
 
 def install(folder: Path, name: str = "tiny", source: str = TINY, module: str = "tiny_target_package") -> None:
     """Write a module and its metadata into a folder that is on sys.path."""
+    sys.modules.pop(module, None)  # what another test installed under that name
     (folder / f"{module}.py").write_text(source.replace("{name}", name))
     metadata = folder / f"{module}-1.0.dist-info"
     metadata.mkdir(parents=True)

@@ -1,7 +1,6 @@
 """`qkformer targets`, targets of other packages at the command line, and options that a target does not have."""
 
 import json
-import sys
 from pathlib import Path
 
 import pytest
@@ -15,7 +14,6 @@ def site(monkeypatch, tmp_path_factory):
     """A folder to install packages in."""
     folder = tmp_path_factory.mktemp("site-packages")
     monkeypatch.syspath_prepend(folder)
-    monkeypatch.delitem(sys.modules, "tiny_target_package", raising=False)
     return folder
 
 
