@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import nir
@@ -14,6 +15,7 @@ from hardware.graph.gates import primitives as masking
 from hardware.graph.gates import self_attention
 from hardware.graph.gates.primitives import GraphBuilder
 from hardware.graph.neuron import TIME_STEP
+from hardware.graph.profile import MOST_WEIGHTS, portable
 from qkformer import IF, LIF, PLIF, Neuron
 from qkformer.models.logic import Mask, SpikePool
 
@@ -29,10 +31,11 @@ from ..network.stream import find_streams, one_spike_suffices, read_stream
 LARGE = 100_000_000  # gates
 
 
-def to_nir(fixed: FixedModel | FloatNetwork, *, allow_large: bool = False) -> nir.NIRGraph:
+def to_nir(fixed: FixedModel | FloatNetwork, *, allow_large: bool = False, inline: bool = False) -> nir.NIRGraph:
     """The NIR graph of a fixed model, type-checked; or of a float network, with its own weights.
 
-    Input [C, H, W] takes what `fixed.encode` gives at one time step; Output "output" gives the head's sums at one
+    Its nodes are those that other tools read and execute alike (hardware.graph.profile). inline: without nested
+    graphs, which no other tool reads. Input [C, H, W] takes what `fixed.encode` gives at one time step; Output "output" gives the head's sums at one
     time step. The metadata says how to encode images and read logits; none of it is needed to execute the graph.
     Self-attention and max-pools of currents become nested graphs of gates. Above 100 million gates the graph is
     only built with allow_large.
@@ -59,7 +62,8 @@ def to_nir(fixed: FixedModel | FloatNetwork, *, allow_large: bool = False) -> ni
     if OUTPUT not in graph.nodes:  # a network without a head gives the spikes of its last population
         last = fixed.nodes[-1].name
         graph.add(OUTPUT, nir.Output({"output": np.array(shapes[last])}), last)
-    return nir.NIRGraph(graph.nodes, graph.edges, metadata=fixed.encoding.to_metadata())
+    whole = nir.NIRGraph(graph.nodes, graph.edges, metadata=fixed.encoding.to_metadata(), type_check=False)
+    return portable(whole, inline=inline)
 
 
 def threshold_offset(chip: Chip) -> float:
@@ -162,10 +166,14 @@ def _readout(graph: GraphBuilder, node: Node, module: Readout | FloatHead, shape
     (sources,) = node.arguments
     channels, *size = shapes[sources[0]]
     weight, bias = (_numbers(tensor) for tensor in (module.weight, module.bias))
-    graph.add("head.sum", masking.window_sum(size, size, [0, 0]), *sources)
-    graph.add("head.flatten", nir.Flatten({"input": np.array([channels, 1, 1])}, start_dim=0), "head.sum")
-    graph.add("head", nir.Affine(weight, bias), "head.flatten")
-    graph.add(OUTPUT, nir.Output({"output": np.array([len(bias)])}), "head")
+    weight = weight[:, :, None, None]
+    if len(weight) * channels * math.prod(size) <= MOST_WEIGHTS:  # one layer that sees the whole map
+        weight = np.broadcast_to(weight, (*weight.shape[:2], *size))
+    else:
+        sources = (graph.add("head.sum", masking.window_sum(size, size, [0, 0]), *sources),)
+    head = nir.Conv2d(tuple(weight.shape[2:]), weight, (1, 1), (0, 0), (1, 1), 1, bias)
+    graph.add("head", head, *sources)
+    graph.add(OUTPUT, nir.Output({"output": np.array([len(bias), 1, 1])}), "head")
 
 
 def _self_attention(graph: GraphBuilder, node: Node, module: SelfAttentionProduct, shapes: Shapes) -> None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import nir
+import numpy as np
 
 from ..chip import LOIHI_2
 from ..chip.chip import Chip
@@ -60,8 +61,48 @@ def flatten(
         else:
             kind.check_integers(name, nodes[name], chip)
         shapes[name] = kind.output_shape(name, nodes[name], *_arriving(name, nodes[name], sources[name], shapes))
+    order = _outputs_in_rows(nodes, order, sources, shapes)
     flat = {name: nodes[name] for name in order}
     return FlatGraph(flat, {name: tuple(sources[name]) for name in order}, shapes, chip, frozenset(inlined.internal))
+
+
+def _outputs_in_rows(
+    nodes: dict[str, Any], order: list[str], sources: dict[str, list[str]], shapes: dict[str, Shape]
+) -> list[str]:
+    """Before every Output that reads maps of one position, [C, 1, 1], a Flatten: it shows [C]. Returns the order.
+
+    Other tools have no layer that turns maps into rows and keeps a batch, so graphs for them end in maps.
+    """
+    longer = []
+    for name in order:
+        if isinstance(nodes[name], nir.Output) and len(shapes[name]) == 3 and shapes[name][1:] == (1, 1):
+            row = f"{name}.row"
+            while row in nodes:
+                row += "'"
+            nodes[row] = nir.Flatten({"input": np.array(shapes[name])}, start_dim=0)
+            sources[row], sources[name] = sources[name], [row]
+            shapes[row] = shapes[name] = shapes[name][:1]
+            longer.append(row)
+        longer.append(name)
+    return longer
+
+
+def node_shapes(graph: nir.NIRGraph) -> dict[str, Shape]:
+    """The shape of what each node of a graph gives, without time and batch; of nested graphs what they declare.
+
+    Raises GraphError for an unsupported node, a cycle and shapes that do not fit.
+    """
+    sources: dict[str, list[str]] = {name: [] for name in graph.nodes}
+    for source, target in graph.edges:
+        sources[target].append(source)
+    shapes: dict[str, Shape] = {}
+    for name in _execution_order(graph.nodes, sources):
+        node = graph.nodes[name]
+        if isinstance(node, nir.NIRGraph):
+            shapes[name] = tuple(int(n) for n in np.reshape(next(iter(node.output_type.values())), -1))
+        else:
+            shapes[name] = _known_kind(name, node).output_shape(name, node, *_arriving(name, node, sources[name], shapes))
+    return shapes
 
 
 def _known_kind(name: str, node: Any) -> NodeKind:

@@ -42,7 +42,8 @@ class IntegerNeuron:
     ) -> IntegerNeuron:
         """The neuron that loses the share `rate` of its membrane at each step, or GraphError / RangeError.
 
-        gain: its name and the share of a current that arrives, which must be 1; zeros: parameters that must be 0.
+        gain: its name and the share of a current that arrives, above 0: the membrane is held in units in which all of
+        it arrives, so the threshold is divided by it. zeros: parameters that must be 0.
         Exact if decay_unity * rate is an integer.
         """
         unity = chip.decay_unity
@@ -50,7 +51,8 @@ class IntegerNeuron:
         for field, values in (zeros or {}).items():
             _require(name, field, values, 0.0, "0")
         if gain:
-            _require(name, f"gain {gain[0]}", gain[1], 1.0, "1")
+            _require_above_zero(name, f"gain {gain[0]}", gain[1])
+            threshold = np.asarray(threshold, np.float64) / gain[1]
         what = f"decay {unity} * time_step / tau"
         _require(name, what, rate * unity, decay, "an integer")
         check_range(name, what, decay, 0, unity)
@@ -152,6 +154,12 @@ def distinct(parameter: np.ndarray) -> np.ndarray:
     first = parameter.reshape(-1)[:1]
     alike = not any(parameter.strides) or bool((parameter == first).all())
     return first if alike else parameter
+
+
+def _require_above_zero(name: str, what: str, values: np.ndarray) -> None:
+    wrong = ~((values > 0) & np.isfinite(values))
+    if wrong.any():
+        raise GraphError(f"{name}: {what} is {values[wrong].reshape(-1)[0]:g}; it must be a finite number above 0")
 
 
 def _require(name: str, what: str, values: np.ndarray, wanted: np.ndarray | float, described: str) -> None:

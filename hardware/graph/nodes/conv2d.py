@@ -8,8 +8,8 @@ import nir
 import numpy as np
 
 from ...errors import GraphError
-from ..synapse import Convolution
-from ..windows import Shape, Window, convolve, convolve_transposed
+from ..synapse import Convolution, WindowSum
+from ..windows import Shape, Window, convolve, convolve_transposed, sum_windows
 from .dense import expect_bias, product_bounds
 from .kind import Interval, Memoryless, expect, expect_map, expect_room
 
@@ -41,6 +41,8 @@ class Conv2dKind(Memoryless):
 
     def apply(self, node: nir.Conv2d, x: np.ndarray) -> np.ndarray:
         """W * x."""
+        if adds_up_channels(node):
+            return sum_windows(x, self.window(node))
         return convolve(x, node.weight, self.window(node), int(node.groups))
 
     def bias(self, node: nir.Conv2d) -> np.ndarray:
@@ -55,9 +57,22 @@ class Conv2dKind(Memoryless):
         """Every weight meets the input that takes the sum furthest."""
         return product_bounds(node.weight, low, high)
 
-    def synapse(self, name: str, node: nir.Conv2d, in_shape: Shape, out_shape: Shape) -> Convolution:
-        """A convolution."""
+    def synapse(self, name: str, node: nir.Conv2d, in_shape: Shape, out_shape: Shape) -> Convolution | WindowSum:
+        """A convolution, or what is one in the words of other tools only: a sum over windows."""
+        if adds_up_channels(node):
+            return WindowSum(self.window(node), in_shape, out_shape)
         return Convolution(np.asarray(node.weight), self.window(node), int(node.groups), in_shape, out_shape)
+
+
+def adds_up_channels(node: nir.Conv2d) -> bool:
+    """Whether each channel of the output is the sum over the window of the same channel, as of a SumPool2d."""
+    channels, inputs, *kernel = weight_shape = node.weight.shape
+    positions = int(np.prod(kernel))
+    if channels != inputs or positions == 1 or int(node.groups) != 1 or np.any(np.asarray(node.dilation) != 1):
+        return False
+    weight = np.asarray(node.weight).reshape(*weight_shape[:2], positions)
+    own = np.arange(channels)
+    return bool((weight[own, own] == 1).all()) and np.count_nonzero(weight) == channels * positions
 
 
 KIND = Conv2dKind()

@@ -13,7 +13,8 @@ from .kind import Spiking
 class LIFKind(Spiking):
     """v <- v + time_step / tau * (v_leak - v + r I).
 
-    An integer neuron if v_leak = v_reset = 0, r * time_step / tau = 1 and 4096 * time_step / tau is an integer.
+    An integer neuron if v_leak = v_reset = 0 and 4096 * time_step / tau is an integer; its membrane is that divided by
+    the gain r * time_step / tau, and so is its threshold.
     """
 
     node_type = nir.LIF

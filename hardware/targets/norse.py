@@ -1,0 +1,36 @@
+"""Norse as a witness, its modules wired by nirtorch."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import nir
+
+from ..graph.neuron import TIME_STEP
+from .witness import WitnessTarget
+
+
+class NorseTarget(WitnessTarget):
+    """LIFs become LIFBoxCell, which ignores r: the profile writes r = 1."""
+
+    name = "norse"
+    title = "Norse"
+    description = "Norse's own modules for NIR, in float32"
+    package = "norse"
+    tested = "1.1.0"
+    packages = ("norse", "nirtorch")
+    # An IF's r is ignored (norse 1.1.0, utils/import_nir.py, `_import_norse_module`): the sums would be 10^-4 of theirs.
+    reads = tuple(kind for kind in WitnessTarget.reads if kind is not nir.IF)
+
+    def load(self, graph: nir.NIRGraph) -> Any:
+        """The tool's modules; its own `from_nir` runs them depth first, not in the order of execution (nirtorch.load)."""
+        import nirtorch
+        from norse.torch.utils.import_nir import _import_norse_module
+
+        def module_of(node: nir.NIRNode) -> Any:
+            return _import_norse_module(node, dt=TIME_STEP)
+
+        return nirtorch.nir_to_torch(graph, {kind: module_of for kind in (nir.Conv2d, nir.Affine, nir.LIF, nir.SumPool2d)})
+
+
+TARGET = NorseTarget()

@@ -1,0 +1,34 @@
+"""snnTorch as a witness."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import nir
+
+from .witness import WitnessTarget
+
+
+class SnnTorchTarget(WitnessTarget):
+    """`snntorch.import_nir.import_from_nir`: LIFs become Leaky, and keep their membrane themselves."""
+
+    name = "snntorch"
+    title = "snnTorch"
+    description = "snnTorch's own import of NIR, in float32"
+    package = "snntorch"
+    tested = "1.0.0"
+    packages = ("snntorch", "nirtorch")
+    # An IF is read with a leak of 0.9 (snntorch 1.0.0, import_nir.py, `beta=0.9`).
+    reads = tuple(kind for kind in WitnessTarget.reads if kind is not nir.IF)
+
+    def load(self, graph: nir.NIRGraph) -> Any:
+        """What the tool makes of a graph."""
+        from snntorch.import_nir import import_from_nir
+
+        return import_from_nir(graph)
+
+    def reset(self, module: Any) -> None:
+        """Nothing is kept: the modules are new for every batch."""
+
+
+TARGET = SnnTorchTarget()

@@ -1,0 +1,165 @@
+"""What other people's tools share as targets: they import a graph into PyTorch, and are run step by step.
+
+They are witnesses: their arithmetic is floating point and their code is not ours, so spikes that agree with theirs
+are evidence of another kind. Every module's output is read where the tool calls it.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from abc import abstractmethod
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import nir
+import numpy as np
+
+from ..errors import GraphError
+from ..graph.flat import FlatGraph
+from ..graph.flatten import flatten
+from ..graph.profile import portable
+from ..progress import Progress
+from ..trace.spike_trace import SpikeTrace
+from .interface import Target, Trace, check_options, require
+from .interpreter.sequence import check_inputs, shown
+
+if TYPE_CHECKING:
+    import torch
+
+READ_BY_ALL = (nir.Input, nir.Output, nir.Conv2d, nir.Affine, nir.Linear, nir.SumPool2d, nir.LIF, nir.IF)
+BATCH = 64  # samples at once
+ROUNDING = 1e-3  # what a float sum of integers may be beside the integer; a pool of a tool divides and multiplies
+
+Module = Any  # a torch.nn.Module
+
+
+class WitnessTarget(Target):
+    """A tool that imports NIR into PyTorch. tested: the version of its package that its results were compared with."""
+
+    package: ClassVar[str]
+    tested: ClassVar[str]
+    reads: ClassVar[tuple[type, ...]] = READ_BY_ALL
+    options: ClassVar[dict[str, str]] = {}
+
+    @abstractmethod
+    def load(self, graph: nir.NIRGraph) -> Module:
+        """The graph as the tool imports it: called with a step's input and its state, it gives output and state."""
+
+    def reset(self, module: Module) -> None:
+        """Forget what the last batch left in the modules themselves, if anything."""
+
+    def available(self) -> str | None:
+        """Wherever the tool is installed."""
+        missing = [name for name in self.packages if importlib.util.find_spec(name) is None]
+        if missing:
+            return f'{missing[0]} is not installed: run  uv pip install -e ".[witness]"  in the project\'s clone'
+        return None
+
+    def check(self, graph: nir.NIRGraph, **options: Any) -> None:
+        """Raise GraphError for a graph that the tool does not read."""
+        check_options(self, options)
+        self._prepared(graph)
+
+    def describe(self, graph: nir.NIRGraph, **options: Any) -> dict[str, Any]:
+        """Nothing is fused; a version that was not tested is said."""
+        found = version(self.package)
+        note = {} if found == self.tested else {"note": f"{self.title} {found}; the version tested is {self.tested}"}
+        return {"fused": [], **note}
+
+    def run(
+        self,
+        graph: nir.NIRGraph,
+        inputs: np.ndarray,
+        *,
+        progress: Progress | None = None,
+        into: Trace | None = None,
+        **options: Any,
+    ) -> Trace:
+        """The trace of a graph, [T, B, ...] by population, in the order of execution."""
+        check_options(self, options)
+        require(self)
+        flat = flatten(graph, fused=False)
+        inputs = check_inputs(flat, inputs)
+        names, renamed = self._prepared(graph)
+        batches = []
+        for start in range(0, inputs.shape[1], BATCH):
+            if progress:
+                progress(start, inputs.shape[1])
+            batches.append(self._run_batch(renamed, names, inputs[:, start : start + BATCH]))
+        trace: Trace = SpikeTrace() if into is None else into
+        for name in names.values():
+            trace[name] = _as_declared(flat, name, np.concatenate([batch[name] for batch in batches], axis=1))
+        return trace
+
+    def _prepared(self, graph: nir.NIRGraph) -> tuple[dict[str, str], nir.NIRGraph]:
+        """The graph in the profile under names that a module may have; and recorded populations: that name -> ours."""
+        profile = portable(graph, inline=True)
+        flat = flatten(profile)
+        for name, node in profile.nodes.items():
+            if not isinstance(node, self.reads) or np.any(getattr(node, "padding", 0) * isinstance(node, nir.SumPool2d)):
+                raise GraphError(
+                    f"node '{name}' is a {type(node).__name__}, which {self.title} does not read as it is meant"
+                )
+        if len(flat.outputs) > 1:
+            raise GraphError(f"the graph has {len(flat.outputs)} Output nodes; {self.title} gives one")
+        order = [name for name in flat.nodes if name in profile.nodes]
+        short = {name: f"node{number}" for number, name in enumerate(order)}
+        nodes = {short[name]: profile.nodes[name] for name in order}
+        edges = [(short[source], short[target]) for source, target in profile.edges]
+        internal = flatten(graph, fused=False).internal
+        recorded = [n for n in order if (flat.is_population(n) and n not in internal) or n in flat.outputs]
+        return {short[name]: name for name in recorded}, nir.NIRGraph(nodes, edges, type_check=False)
+
+    def _run_batch(self, graph: nir.NIRGraph, names: dict[str, str], inputs: np.ndarray) -> dict[str, np.ndarray]:
+        import torch
+
+        with torch.no_grad(), quiet():
+            module = self.load(graph)
+            self.reset(module)
+            seen: dict[str, list[np.ndarray]] = {name: [] for name in names.values()}
+            (output,) = (short for short, node in graph.nodes.items() if isinstance(node, nir.Output))
+            for short in names.keys() - {output}:
+                module.get_submodule(short).register_forward_hook(_recorder(seen[names[short]]))
+            state = None
+            for step in inputs:
+                value, state = module(torch.from_numpy(step.astype(np.float32)), state)
+                seen[names[output]].append(value.numpy().copy())
+        return {name: np.stack(steps) for name, steps in seen.items()}
+
+
+def _recorder(steps: list[np.ndarray]) -> Callable[..., None]:
+    def record(module: Module, arguments: Any, output: Any) -> None:
+        value = output[0] if isinstance(output, tuple) else output
+        steps.append(value.detach().numpy().copy())
+
+    return record
+
+
+def _as_declared(flat: FlatGraph, name: str, values: np.ndarray) -> np.ndarray:
+    """Spikes as int8, sums at an Output as int32 in the shape that our graph gives them."""
+    if name not in flat.outputs:
+        return values.astype(np.int8)
+    rounded = np.rint(values.astype(np.float64))
+    if np.abs(rounded - values).max() > ROUNDING:
+        rounded = values.astype(np.float64)  # for `shown` to refuse
+    return shown(name, rounded).reshape(*values.shape[:2], *flat.shapes[name])
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Tools print and warn while they import a graph; what they say of ours is known."""
+    import contextlib
+    import io
+    import logging
+    import warnings
+
+    logging.disable(logging.WARNING)
+    try:
+        with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(logging.NOTSET)
