@@ -10,8 +10,6 @@ import copy
 
 import nir
 import numpy as np
-from torch import nn
-
 from hardware.errors import GraphError
 from hardware.graph.neuron import TIME_STEP
 
@@ -39,13 +37,17 @@ def reference_graph(fixed: FixedModel, graph: nir.NIRGraph) -> nir.NIRGraph:
     return nir.NIRGraph(nodes, graph.edges, metadata=graph.metadata, type_check=False)
 
 
-def _numbers(module: nn.Module, node: nir.NIRNode) -> dict[str, np.ndarray]:
+def _numbers(module: FixedConv | Readout | FixedLIF, node: nir.NIRNode) -> dict[str, np.ndarray]:
     """The fields of a node that a module gives."""
-    if not isinstance(module, FixedLIF):
+    if isinstance(module, FixedConv):
         return {field: getattr(module, field).cpu().numpy().astype(np.float32) for field in ("weight", "bias")}
-    shape = np.shape(node.v_threshold)
-    numbers = {"v_threshold": module.threshold + threshold_offset(module.chip)}
-    if module.decay:
+    if isinstance(module, Readout):
+        weight, bias = (getattr(module, field).cpu().numpy().astype(np.float32) for field in ("weight", "bias"))
+        return {"weight": np.broadcast_to(weight[:, :, None, None], node.weight.shape), "bias": bias}
+    threshold, tau = module.threshold + threshold_offset(module.chip), 1.0
+    numbers = {}
+    if module.decay:  # a membrane of resistance 1 holds the sum of inputs divided by tau
         tau = module.chip.decay_unity / module.decay
-        numbers |= {"tau": tau * TIME_STEP, "r": tau}
-    return {field: np.broadcast_to(np.float32(value), shape) for field, value in numbers.items()}
+        numbers = {"tau": tau * TIME_STEP, "r": 1.0}
+    numbers["v_threshold"] = threshold / tau
+    return {field: np.broadcast_to(np.float64(value), np.shape(node.v_threshold)) for field, value in numbers.items()}

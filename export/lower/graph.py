@@ -167,7 +167,7 @@ def _readout(graph: GraphBuilder, node: Node, module: Readout | FloatHead, shape
     channels, *size = shapes[sources[0]]
     weight, bias = (_numbers(tensor) for tensor in (module.weight, module.bias))
     weight = weight[:, :, None, None]
-    if len(weight) * channels * math.prod(size) <= MOST_WEIGHTS:  # one layer that sees the whole map
+    if size[0] == size[1] and len(weight) * channels * math.prod(size) <= MOST_WEIGHTS:  # it sees the whole map
         weight = np.broadcast_to(weight, (*weight.shape[:2], *size))
     else:
         sources = (graph.add("head.sum", masking.window_sum(size, size, [0, 0]), *sources),)

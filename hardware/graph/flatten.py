@@ -61,21 +61,26 @@ def flatten(
         else:
             kind.check_integers(name, nodes[name], chip)
         shapes[name] = kind.output_shape(name, nodes[name], *_arriving(name, nodes[name], sources[name], shapes))
-    order = _outputs_in_rows(nodes, order, sources, shapes)
+    order = _outputs_in_rows(graph, nodes, order, sources, shapes)
     flat = {name: nodes[name] for name in order}
     return FlatGraph(flat, {name: tuple(sources[name]) for name in order}, shapes, chip, frozenset(inlined.internal))
 
 
 def _outputs_in_rows(
-    nodes: dict[str, Any], order: list[str], sources: dict[str, list[str]], shapes: dict[str, Shape]
+    graph: nir.NIRGraph,
+    nodes: dict[str, Any],
+    order: list[str],
+    sources: dict[str, list[str]],
+    shapes: dict[str, Shape],
 ) -> list[str]:
-    """Before every Output that reads maps of one position, [C, 1, 1], a Flatten: it shows [C]. Returns the order.
+    """Before every Output of a Conv2d that sees the whole map, [C, 1, 1], a Flatten: it shows [C], as a dense layer.
 
-    Other tools have no layer that turns maps into rows and keeps a batch, so graphs for them end in maps.
+    Other tools have no layer that turns maps into rows and keeps a batch, so heads for them are such convolutions.
+    Returns the order of execution.
     """
     longer = []
     for name in order:
-        if isinstance(nodes[name], nir.Output) and len(shapes[name]) == 3 and shapes[name][1:] == (1, 1):
+        if isinstance(nodes[name], nir.Output) and shapes[name][1:] == (1, 1) and _shows_a_layer(graph, name):
             row = f"{name}.row"
             while row in nodes:
                 row += "'"
@@ -85,6 +90,10 @@ def _outputs_in_rows(
             longer.append(row)
         longer.append(name)
     return longer
+
+
+def _shows_a_layer(graph: nir.NIRGraph, output: str) -> bool:
+    return all(isinstance(graph.nodes[source], nir.Conv2d) for source, target in graph.edges if target == output)
 
 
 def node_shapes(graph: nir.NIRGraph) -> dict[str, Shape]:

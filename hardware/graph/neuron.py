@@ -49,12 +49,12 @@ class IntegerNeuron:
         unity = chip.decay_unity
         decay = np.rint(rate * unity)
         for field, values in (zeros or {}).items():
-            _require(name, field, values, 0.0, "0")
+            require(name, field, values, 0.0, "0")
         if gain:
             _require_above_zero(name, f"gain {gain[0]}", gain[1])
             threshold = np.asarray(threshold, np.float64) / gain[1]
         what = f"decay {unity} * time_step / tau"
-        _require(name, what, rate * unity, decay, "an integer")
+        require(name, what, rate * unity, decay, "an integer")
         check_range(name, what, decay, 0, unity)
         check_range(name, "threshold", np.floor(threshold), *chip.threshold_range)
         threshold = np.floor(np.asarray(threshold, np.float64) * chip.fraction).astype(np.int64)
@@ -162,7 +162,8 @@ def _require_above_zero(name: str, what: str, values: np.ndarray) -> None:
         raise GraphError(f"{name}: {what} is {values[wrong].reshape(-1)[0]:g}; it must be a finite number above 0")
 
 
-def _require(name: str, what: str, values: np.ndarray, wanted: np.ndarray | float, described: str) -> None:
+def require(name: str, what: str, values: np.ndarray, wanted: np.ndarray | float, described: str) -> None:
+    """Raise GraphError unless a parameter is what the integer neuron needs, up to single precision."""
     values = np.asarray(values, np.float64)
     wrong = ~(np.abs(values - wanted) <= TOLERANCE * np.maximum(1.0, np.abs(wanted)))
     if wrong.any():

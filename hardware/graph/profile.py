@@ -87,20 +87,20 @@ class _Rewriting:
     def _pool(self, name: str, node: nir.SumPool2d) -> None:
         window = Window.of(node.kernel_size, node.stride, node.padding)
         if window.padding == (0, 0):
-            return
+            return  # every tool reads that
         channels, *size = shape = self._in_shape(name)
-        if _sees_everything(window, shape, self.shapes[name]):
-            kernel = self.shapes[name][1:]
-            if channels**2 * int(np.prod(kernel)) > MOST_WEIGHTS:
-                return
-            total = self._new_name(f"{name}.total")
-            self.nodes[total] = nir.SumPool2d(np.array(size), np.array(size), np.array([0, 0]))
-            self.shapes[total] = (channels, 1, 1)
-            self.edges = [(source, total if target == name else target) for source, target in self.edges]
-            self.edges.append((total, name))
-            self.nodes[name] = _ones(channels, kernel, (1, 1), (1, 1), tuple(n - 1 for n in kernel))
-        elif channels**2 * int(np.prod(window.kernel)) <= MOST_WEIGHTS:
-            self.nodes[name] = _ones(channels, window.kernel, tuple(size), window.stride, window.padding)
+        if WindowSum(window, shape, self.shapes[name]).sees_everything:
+            rows, columns = self.shapes[name][1:]
+            spread = _ones(channels, Window((rows, columns), padding=(rows - 1, columns - 1)), (1, 1))
+            if spread is not None:
+                total = self._new_name(f"{name}.total")
+                self.nodes[total] = nir.SumPool2d(np.array(size), np.array(size), np.array([0, 0]))
+                self.shapes[total] = (channels, 1, 1)
+                self.edges = [(source, total if target == name else target) for source, target in self.edges]
+                self.edges.append((total, name))
+                self.nodes[name] = spread
+        elif (ones := _ones(channels, window, tuple(size))) is not None:
+            self.nodes[name] = ones
 
     def _scale(self, name: str, node: nir.Scale) -> None:
         shape = self.shapes[name]
@@ -118,7 +118,7 @@ class _Rewriting:
             return
         shape = self._in_shape(sources[0])
         only_read = all(isinstance(self.nodes[reader], nir.Output) for reader in self._readers(name))
-        if len(shape) != 3 or len(self.shapes[sources[0]]) != 1 or not only_read:
+        if len(shape) != 3 or shape[1] != shape[2] or len(self.shapes[sources[0]]) != 1 or not only_read:
             return
         weight = np.asarray(node.weight)
         bias = getattr(node, "bias", None)
@@ -184,15 +184,21 @@ def _narrow(parameter: Any) -> np.ndarray:
     return one.reshape((1,) * parameter.ndim) if one is not parameter else parameter
 
 
-def _sees_everything(window: Window, shape: Shape, out_shape: Shape) -> bool:
-    """Whether every window covers the whole map."""
-    return WindowSum(window, shape, out_shape).sees_everything
+def _ones(channels: int, window: Window, size: tuple[int, ...]) -> nir.Conv2d | None:
+    """A sum over each window as a Conv2d; None where it would be too large or its kernel cannot be square.
 
-
-def _ones(channels: int, kernel: Any, size: Any, stride: Any, padding: Any) -> nir.Conv2d:
-    weight = np.zeros((channels, channels, *kernel), np.float32)
-    weight[np.arange(channels), np.arange(channels)] = 1
-    return nir.Conv2d(size, weight, stride, padding, (1, 1), 1, np.zeros(channels, np.float32))
+    NIR 1.0.8 infers the shape of a Conv2d from the height of its kernel alone, so the shorter side of the kernel is
+    filled up with zeros on both ends, which must be as many.
+    """
+    side = max(window.kernel)
+    if any((side - n) % 2 for n in window.kernel) or (channels * side) ** 2 > MOST_WEIGHTS:
+        return None
+    top, left = ((side - n) // 2 for n in window.kernel)
+    weight = np.zeros((channels, channels, side, side), np.float32)
+    own = np.arange(channels)
+    weight[own, own, top : top + window.kernel[0], left : left + window.kernel[1]] = 1
+    padding = (window.padding[0] + top, window.padding[1] + left)
+    return nir.Conv2d(size, weight, window.stride, padding, (1, 1), 1, np.zeros(channels, np.float32))
 
 
 def _convolution(weight: np.ndarray, bias: np.ndarray, size: Any) -> nir.Conv2d:

@@ -9,7 +9,7 @@ import numpy as np
 
 from ...errors import GraphError
 from ..synapse import Convolution, WindowSum
-from ..windows import Shape, Window, convolve, convolve_transposed, sum_windows
+from ..windows import Shape, Window, convolve, convolve_transposed, pair, sum_windows
 from .dense import expect_bias, product_bounds
 from .kind import Interval, Memoryless, expect, expect_map, expect_room
 
@@ -41,8 +41,8 @@ class Conv2dKind(Memoryless):
 
     def apply(self, node: nir.Conv2d, x: np.ndarray) -> np.ndarray:
         """W * x."""
-        if adds_up_channels(node):
-            return sum_windows(x, self.window(node))
+        if (window := summed_window(node)) is not None:
+            return sum_windows(x, window)
         return convolve(x, node.weight, self.window(node), int(node.groups))
 
     def bias(self, node: nir.Conv2d) -> np.ndarray:
@@ -59,20 +59,35 @@ class Conv2dKind(Memoryless):
 
     def synapse(self, name: str, node: nir.Conv2d, in_shape: Shape, out_shape: Shape) -> Convolution | WindowSum:
         """A convolution, or what is one in the words of other tools only: a sum over windows."""
-        if adds_up_channels(node):
-            return WindowSum(self.window(node), in_shape, out_shape)
+        if (window := summed_window(node)) is not None:
+            return WindowSum(window, in_shape, out_shape)
         return Convolution(np.asarray(node.weight), self.window(node), int(node.groups), in_shape, out_shape)
 
 
-def adds_up_channels(node: nir.Conv2d) -> bool:
-    """Whether each channel of the output is the sum over the window of the same channel, as of a SumPool2d."""
-    channels, inputs, *kernel = weight_shape = node.weight.shape
-    positions = int(np.prod(kernel))
-    if channels != inputs or positions == 1 or int(node.groups) != 1 or np.any(np.asarray(node.dilation) != 1):
-        return False
-    weight = np.asarray(node.weight).reshape(*weight_shape[:2], positions)
+def summed_window(node: nir.Conv2d) -> Window | None:
+    """The window over which each channel of the output sums the same channel of the input, as a SumPool2d does.
+
+    None for any other weights. The window may be smaller than the kernel, where the rest are zeros on both ends.
+    """
+    weight = np.asarray(node.weight)
+    channels, inputs, *kernel = weight.shape
+    if channels != inputs or int(node.groups) != 1 or np.any(np.asarray(node.dilation) != 1) or max(kernel) == 1:
+        return None
+    first = weight[0, 0]
+    rows, columns = (np.flatnonzero(first.any(axis)) for axis in (1, 0))
+    if not len(rows) or isinstance(node.padding, (str, bytes)):
+        return None
+    inner = (slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1))
+    size = first[inner].shape
     own = np.arange(channels)
-    return bool((weight[own, own] == 1).all()) and np.count_nonzero(weight) == channels * positions
+    diagonal = weight[own, own]
+    if not (diagonal[(slice(None), *inner)] == 1).all() or np.count_nonzero(weight) != channels * size[0] * size[1]:
+        return None
+    ends = [(n - k) // 2 for n, k in zip(kernel, size, strict=True)]
+    padding = [p - end for p, end in zip(pair(node.padding), ends, strict=True)]
+    if [rows[0], columns[0]] != ends or min(padding) < 0 or any((n - k) % 2 for n, k in zip(kernel, size, strict=True)):
+        return None
+    return Window(size, pair(node.stride), (padding[0], padding[1]))
 
 
 KIND = Conv2dKind()

@@ -6,7 +6,7 @@ import nir
 import numpy as np
 
 from ...chip.chip import Chip
-from ..neuron import FloatNeuron, IntegerNeuron, distinct
+from ..neuron import FloatNeuron, IntegerNeuron, distinct, require
 from .kind import Spiking
 
 
@@ -20,14 +20,12 @@ class IFKind(Spiking):
         return np.asarray(node.v_threshold)
 
     def integer(self, name: str, node: nir.IF, time_step: float, chip: Chip) -> IntegerNeuron:
-        """Nothing of the membrane is lost."""
+        """Nothing of the membrane is lost. A gain of 1 is asked for: tools that mean it write r = 1, a silent neuron."""
+        gain = distinct(node.r).astype(np.float64) * time_step
+        require(name, "gain r * time_step", gain, 1.0, "1")
+        zeros = {"v_reset": distinct(node.v_reset)}
         return IntegerNeuron.of_rate(
-            name,
-            rate=np.zeros(1),
-            threshold=distinct(node.v_threshold),
-            chip=chip,
-            gain=("r * time_step", distinct(node.r).astype(np.float64) * time_step),
-            zeros={"v_reset": distinct(node.v_reset)},
+            name, rate=np.zeros(1), threshold=distinct(node.v_threshold), chip=chip, zeros=zeros
         )
 
     def floating(self, name: str, node: nir.IF, time_step: float) -> FloatNeuron:

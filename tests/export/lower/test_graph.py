@@ -10,11 +10,10 @@ import hardware
 from export import ExportError, FixedModel
 from export.network.fixed_layers import FixedConv, FixedLIF, Gate
 from hardware import Encoding
-from qkformer import Neuron, Population, load_digits
+from qkformer import Population, load_digits
+from qkformer.models.logic import Mask
 
-STANDARD = {
-    nir.Input, nir.Output, nir.Conv2d, nir.LIF, nir.Threshold, nir.SumPool2d, nir.Flatten, nir.Affine,
-}  # fmt: skip
+READ_BY_ALL = {nir.Input, nir.Output, nir.Conv2d, nir.LIF, nir.SumPool2d}
 
 
 def parameters(node):
@@ -42,8 +41,8 @@ def test_file_is_the_one_that_nir_writes(tmp_path, digits_graph):
     }
 
 
-def test_only_standard_nodes(digits_graph):
-    assert {type(node) for node in digits_graph.nodes.values()} == STANDARD
+def test_only_nodes_that_everyone_reads(digits_graph):
+    assert {type(node) for node in digits_graph.nodes.values()} == READ_BY_ALL
     assert digits_graph.check_types()
 
 
@@ -61,8 +60,7 @@ def test_names_are_module_paths_of_the_float_model(digits, digits_graph):
     for name in convolutions:
         assert isinstance(digits_graph.nodes[name], nir.Conv2d)
     for name in populations:
-        gate = not isinstance(modules[name], Neuron) or name.endswith("attn_lif")
-        assert isinstance(digits_graph.nodes[name], nir.Threshold if gate else nir.LIF)
+        assert isinstance(digits_graph.nodes[name], nir.LIF)
     assert {"stage1.0.tssa.attn_lif", "stage2.0.cssa.mask", "patch_embed2.proj4_maxpool"} <= populations
 
 
@@ -76,12 +74,15 @@ def test_weights_are_whole_numbers(fixed_digits, digits_graph):
 
 
 def test_threshold_lies_between_what_fires_and_what_does_not(fixed_digits, digits_graph):
-    """The membrane is a multiple of 1/64, so > and >= agree."""
+    """The membrane is a multiple of 1/64, so > and >= agree; it is held in units of tau / time step."""
     for name, node in digits_graph.nodes.items():
         if isinstance(node, nir.LIF):
-            threshold = fixed_digits.get_submodule(name).threshold
-            assert (threshold < node.v_threshold).all()
-            assert (node.v_threshold < threshold + 1 / 64).all()
+            module = fixed_digits.get_submodule(name)
+            threshold = 1 if isinstance(module, Mask) else getattr(module, "threshold", 0)  # of two spikes; of any
+            assert (node.r == 1).all()
+            found = node.v_threshold * (node.tau.astype(np.float64) / 1e-4)
+            assert (threshold < found).all()
+            assert (found < threshold + 1 / 64).all()
 
 
 def test_neurons_are_exact_for_others_too(digits_graph):

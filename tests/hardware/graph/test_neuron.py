@@ -43,10 +43,11 @@ def test_another_time_step():
     [
         (leaky(v_reset=1.0), GraphError, ["v_reset is 1", "needs 0"]),
         (leaky(v_leak=-0.5), GraphError, ["v_leak is -0.5", "needs 0"]),
-        (leaky(r=3.0), GraphError, ["gain r * time_step / tau is 1.5", "needs 1"]),
+        (leaky(r=0.0), GraphError, ["gain r * time_step / tau is 0", "above 0"]),
+        (leaky(r=-1.0), GraphError, ["gain r * time_step / tau is -0.5", "above 0"]),
         (leaky(tau=3 * TIME_STEP, r=3.0), GraphError, ["decay 4096 * time_step / tau is 1365.33", "an integer"]),
         (leaky(tau=TIME_STEP / 2, r=0.5), RangeError, ["decay", "8192", "0 .. 4096"]),
-        (leaky(tau=np.nan), GraphError, ["gain r * time_step / tau is nan", "needs 1"]),
+        (leaky(tau=np.nan), GraphError, ["gain r * time_step / tau is nan", "above 0"]),
         (leaky(tau=4096 / 2048.1 * TIME_STEP, r=4096 / 2048.1), GraphError, ["2048.1", "an integer"]),
         (leaky(v_threshold=-1.0), RangeError, ["threshold -1", "0 .. 131071"]),
         (leaky(v_threshold=131072.0), RangeError, ["threshold 131072", "0 .. 131071"]),
