@@ -62,8 +62,8 @@ def to_nir(fixed: FixedModel | FloatNetwork, *, allow_large: bool = False, inlin
     if OUTPUT not in graph.nodes:  # a network without a head gives the spikes of its last population
         last = fixed.nodes[-1].name
         graph.add(OUTPUT, nir.Output({"output": np.array(shapes[last])}), last)
-    whole = nir.NIRGraph(graph.nodes, graph.edges, metadata=fixed.encoding.to_metadata(), type_check=False)
-    return portable(whole, inline=inline)
+    profile = portable(nir.NIRGraph(graph.nodes, graph.edges, type_check=False), inline=inline)
+    return nir.NIRGraph(profile.nodes, profile.edges, metadata=fixed.encoding.to_metadata())
 
 
 def threshold_offset(chip: Chip) -> float:

@@ -29,13 +29,14 @@ from .windows import Shape, Window
 
 MOST_WEIGHTS = 1 << 24  # of one Conv2d that a rewrite makes
 FORGETS = 1 + 2.0**-21  # tau in time steps: more than 1, as SpikingJelly asks, and 1 in the 12 bits of a decay
-MARGIN = 2.0**-7  # half of a membrane's resolution: no comparison is close, and > and >= agree
+RESOLUTION = 2.0**-6  # of sums and membranes: half of it above what must not fire, > and >= agree
 
 
 def portable(graph: nir.NIRGraph, *, inline: bool = False) -> nir.NIRGraph:
     """The same network in nodes that every tool reads; the names of populations stay.
 
-    inline: nested graphs become part of the graph, as other tools need them; else they stay, as they are.
+    inline: nested graphs become part of the graph, as other tools need them; else they stay, as they are. NIR's own
+    check of types is left to the caller.
     Raises GraphError for a graph that cannot be executed.
     """
     if inline:
@@ -47,7 +48,7 @@ def portable(graph: nir.NIRGraph, *, inline: bool = False) -> nir.NIRGraph:
         nodes, edges, shapes = dict(graph.nodes), list(graph.edges), node_shapes(graph)
     rewriting = _Rewriting(nodes, edges, shapes)
     rewriting.run()
-    return nir.NIRGraph(rewriting.nodes, rewriting.edges, metadata=dict(graph.metadata))
+    return nir.NIRGraph(rewriting.nodes, rewriting.edges, metadata=dict(graph.metadata), type_check=False)
 
 
 @dataclass
@@ -90,11 +91,15 @@ class _Rewriting:
             return  # every tool reads that
         channels, *size = shape = self._in_shape(name)
         if WindowSum(window, shape, self.shapes[name]).sees_everything:
+            total_of_map = nir.SumPool2d(np.array(size), np.array(size), np.array([0, 0]))
             rows, columns = self.shapes[name][1:]
+            if rows == columns == 1:
+                self.nodes[name] = total_of_map
+                return
             spread = _ones(channels, Window((rows, columns), padding=(rows - 1, columns - 1)), (1, 1))
             if spread is not None:
                 total = self._new_name(f"{name}.total")
-                self.nodes[total] = nir.SumPool2d(np.array(size), np.array(size), np.array([0, 0]))
+                self.nodes[total] = total_of_map
                 self.shapes[total] = (channels, 1, 1)
                 self.edges = [(source, total if target == name else target) for source, target in self.edges]
                 self.edges.append((total, name))
@@ -153,8 +158,8 @@ class _Rewriting:
 
 
 def _forgetful(node: nir.Threshold) -> nir.LIF:
-    """Fires where the sum of integers is above the threshold; of the sum before, less than 2^-7 is left."""
-    above = np.ceil(_narrow(node.threshold)) - 1 + MARGIN
+    """Fires where the sum is above the threshold; of the sum before, less than 2^-7 is left."""
+    above = np.floor(_narrow(node.threshold) / RESOLUTION) * RESOLUTION + RESOLUTION / 2
     shape = np.shape(node.threshold)
     zero = everywhere(0.0, shape)
     threshold = np.broadcast_to((above / FORGETS).astype(np.float32), shape)
