@@ -30,7 +30,8 @@ class NorseTarget(WitnessTarget):
         def module_of(node: nir.NIRNode) -> Any:
             return _import_norse_module(node, dt=TIME_STEP)
 
-        return nirtorch.nir_to_torch(graph, {kind: module_of for kind in (nir.Conv2d, nir.Affine, nir.LIF, nir.SumPool2d)})
+        kinds = (nir.Conv2d, nir.Affine, nir.Linear, nir.SumPool2d, nir.LIF)
+        return nirtorch.nir_to_torch(graph, dict.fromkeys(kinds, module_of))
 
 
 TARGET = NorseTarget()

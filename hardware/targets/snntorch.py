@@ -27,8 +27,5 @@ class SnnTorchTarget(WitnessTarget):
 
         return import_from_nir(graph)
 
-    def reset(self, module: Any) -> None:
-        """Nothing is kept: the modules are new for every batch."""
-
 
 TARGET = SnnTorchTarget()

@@ -46,10 +46,7 @@ class WitnessTarget(Target):
 
     @abstractmethod
     def load(self, graph: nir.NIRGraph) -> Module:
-        """The graph as the tool imports it: called with a step's input and its state, it gives output and state."""
-
-    def reset(self, module: Module) -> None:
-        """Forget what the last batch left in the modules themselves, if anything."""
+        """The graph as the tool imports it, at rest: called with a step's input and its state, it gives both anew."""
 
     def available(self) -> str | None:
         """Wherever the tool is installed."""
@@ -118,15 +115,16 @@ class WitnessTarget(Target):
 
         with torch.no_grad(), quiet():
             module = self.load(graph)
-            self.reset(module)
             seen: dict[str, list[np.ndarray]] = {name: [] for name in names.values()}
             (output,) = (short for short, node in graph.nodes.items() if isinstance(node, nir.Output))
             for short in names.keys() - {output}:
                 module.get_submodule(short).register_forward_hook(_recorder(seen[names[short]]))
             state = None
             for step in inputs:
-                value, state = module(torch.from_numpy(step.astype(np.float32)), state)
-                seen[names[output]].append(value.numpy().copy())
+                *values, state = module(torch.from_numpy(step.astype(np.float32)), state)
+                # Where several nodes lead to the Output, each is given, and not their sum (nirtorch 2.6,
+                # nir_interpreter.py, `_construct_fx_graph`).
+                seen[names[output]].append(sum(values[1:], values[0]).numpy().copy())
         return {name: np.stack(steps) for name, steps in seen.items()}
 
 
