@@ -13,11 +13,14 @@ import numpy as np
 
 from ..errors import GraphError
 from ..files import write_atomically
+from .equality import same_graph
 from .hdf5 import Contents, read_hdf5
 from .parameters import PARAMETERS, check_parameters
 
 GRAPH = "NIRGraph"
 NEWEST_VERSION = 1
+LONGEST_NAME = 60_000  # bytes; HDF5 has 64 KiB for the head of a link
+LONGEST_SHOWN = 100  # characters of a name in an error
 
 
 def read_graph(path: str | Path, *, type_check: bool = True) -> nir.NIRGraph:
@@ -70,6 +73,8 @@ def _check_contents(name: str, node: Any) -> None:
         raise GraphError(f"{what} has metadata that is not a group")
     if kind != GRAPH:
         check_parameters(name, kind, node)
+        if "input_shape" in PARAMETERS[kind]:
+            node.setdefault("input_shape", None)  # as `nir` wants to be told
         return
     if not isinstance(node.get("nodes"), dict):
         raise GraphError(f"{what} has no group of nodes")
@@ -80,24 +85,52 @@ def _check_contents(name: str, node: Any) -> None:
         raise GraphError(f"{what} has no edges, pairs of the names of nodes")
 
 
-def write_graph(graph: nir.NIRGraph, path: str | Path, *, compression: str | None = "gzip") -> None:
+def write_graph(graph: nir.NIRGraph, path: str | Path, *, compression: str | None = "gzip", check: bool = False) -> None:
     """What `nir.write` writes, whole or not at all, and without its copies of every array.
 
-    The file is made in memory, as HDF5 cannot be trusted with a disk that is full. Raises GraphError for a name that no
-    file can hold, and OSError.
+    The file is made in memory, as HDF5 cannot be trusted with a disk that is full. check: what was written is read back
+    and held against the graph, before it takes the place of an older file. Raises GraphError for a name that no file
+    can hold, and for what does not come back; OSError.
     """
     _check_names(graph, "")
     contents = io.BytesIO()
     nir.write(contents, _Uncopied(graph), compression=compression)
-    write_atomically(path, lambda temporary: temporary.write_bytes(contents.getbuffer()))
+
+    def write(temporary: Path) -> None:
+        temporary.write_bytes(contents.getbuffer())
+        if check:
+            _check_written(graph, path, temporary)
+
+    write_atomically(path, write)
+
+
+def _check_written(graph: nir.NIRGraph, path: str | Path, written: Path) -> None:
+    try:
+        same = same_graph(graph, read_graph(written, type_check=False))
+    except GraphError as error:
+        raise GraphError(f"{path}: what was written is no graph: {error}") from error
+    if not same:
+        raise GraphError(f"{path}: what was written is another graph than it was made of")
 
 
 def _check_names(graph: nir.NIRGraph, prefix: str) -> None:
     for name, node in graph.nodes.items():
-        if not name or name == "." or "/" in name or "\0" in name:
-            raise GraphError(f"node '{prefix}{name}' has a name that no NIR file can hold: no '/', not '.', not empty")
+        if name in ("", ".") or "/" in name or "\0" in name or not 0 < len(_encoded(name)) <= LONGEST_NAME:
+            shown = f"{prefix}{name[:LONGEST_SHOWN]}".encode(errors="replace").decode()
+            raise GraphError(
+                f"node '{shown}' has a name that no NIR file can hold: Unicode without '/' and NUL, not '.', "
+                f"1 to {LONGEST_NAME:,} bytes"
+            )
         if isinstance(node, nir.NIRGraph):
             _check_names(node, f"{prefix}{name}.")
+
+
+def _encoded(name: str) -> bytes:
+    """In UTF-8; nothing where there is none."""
+    try:
+        return name.encode()
+    except UnicodeEncodeError:
+        return b""
 
 
 class _Uncopied:
@@ -115,6 +148,7 @@ def _to_dict(node: nir.NIRNode) -> dict[str, Any]:
         return node.to_dict()  # these name their shapes in a way of their own
     values = {field.name: getattr(node, field.name) for field in fields(node)}
     values = {name: value for name, value in values.items() if name not in ("input_type", "output_type")}
+    values = {name: value for name, value in values.items() if value is not None}
     if isinstance(node, nir.NIRGraph):
         values["nodes"] = {name: _to_dict(inner) for name, inner in node.nodes.items()}
     return values | {"type": type(node).__name__}

@@ -133,6 +133,8 @@ class _Inlined:
             self.edges.append((prefix + out, prefix + into))
 
     def _add(self, name: str, node: Any, internal: bool) -> None:
+        if not name or name.encode(errors="replace").decode() != name:
+            raise GraphError(f"node {name!r} has a name that is no text; every node needs one, in Unicode")
         if name in self.nodes:
             raise GraphError(f"node '{name}' exists twice: as it is, and inside a nested graph")
         self.nodes[name] = node

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
+import nir
+
 from export import (
     Certificate,
     FixedModel,
@@ -16,8 +18,9 @@ from export import (
     to_onnx,
     write_graph,
 )
-from hardware import get_chip
+from hardware import Chip, flatten, get_chip, schedule
 from hardware.errors import InputError
+from hardware.graph.numbers import check_numbers
 
 from ..checkpoints.checkpoint import load_checkpoint
 from ..data.inputs import load_calibration
@@ -39,18 +42,20 @@ def run_export(
     check_writable(output, onnx, json, reads=(checkpoint, data))
     if onnx and floats:
         raise InputError("--onnx holds integers, and --float keeps the float model's weights; give one of them")
+    chosen = get_chip(chip)
     model, config = load_checkpoint(checkpoint)
     certificate = Certificate(())
     network: FloatNetwork | FixedModel
     if floats:
         network = fold_model(model)
     else:
-        network = quantize(model, load_calibration(data, config), chip=get_chip(chip))
+        network = quantize(model, load_calibration(data, config), chip=chosen)
         certificate = network.certificate
         console.print(certificate_table(certificate))
     gates = sum(count_gates(network).values())
     graph = to_nir(network, allow_large=allow_large)
-    write_graph(graph, output)
+    _check(graph, chosen, floats=floats)
+    write_graph(graph, output, check=True)
     kinds = Counter(type(node).__name__ for node in graph.nodes.values())
     if gates:
         say(f"self-attention and max-pools of currents: {gates:,} gates in nested graphs")
@@ -69,3 +74,11 @@ def run_export(
             "certificate": certificate.to_list(),
         },
     )
+
+
+def _check(graph: nir.NIRGraph, chip: Chip, *, floats: bool) -> None:
+    """Raise GraphError or RangeError for a graph that the targets could not run, before there is a file of it."""
+    flat = flatten(graph, fused=not floats, floating_point=floats, chip=chip)
+    if not floats:
+        check_numbers(flat)
+        schedule(flat)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Collection, Mapping, MutableMapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 import hardware
+from hardware import Encoding
 from hardware.graph.fingerprint import array_fingerprint, graph_fingerprint
 from hardware.targets.interface import check_options, require
 from hardware.targets.interpreter.floating_point import is_integer
@@ -46,13 +47,14 @@ def run_simulation(
     trace, seconds = run_target(target, graph, inputs, **options)
     saved = hardware.SpikeTrace(trace, about=_about(graph, inputs, integer))
     saved.save(output)
-    correct = accuracy(torch.from_numpy(encoding.logits(trace["output"])), labels)
+    outputs = [name for name, node in graph.nodes.items() if isinstance(node, nir.Output)]
+    correct = _accuracy(encoding, [trace[name] for name in outputs], labels)
     spikes = sum(int(np.count_nonzero(values)) for values in trace.values())
     say(f"{output}: {len(trace)} populations, {spikes:,} spikes, accuracy {percent(correct)}, {seconds:.1f} s")
     how = describe(target, graph, **options)
     if at_once := how.get("fused"):
         say(f"run as one operation, their gates not executed: {', '.join(at_once)}")
-    flips = None if integer else _report_flips(graph, inputs, trace)
+    flips = None if integer else _report_flips(graph, inputs, trace, outputs)
     write_json(
         json,
         {
@@ -77,12 +79,19 @@ def _about(graph: nir.NIRGraph, inputs: np.ndarray, integer: bool) -> dict[str, 
     return found | ({"graph": graph_fingerprint(graph)} if integer else {})
 
 
+def _accuracy(encoding: Encoding, outputs: Sequence[np.ndarray], labels: torch.Tensor | None) -> float | None:
+    """None where the graph does not give scores of classes, [T, B, classes], at one Output."""
+    if len(outputs) != 1 or outputs[0].ndim != 3:
+        return None
+    return accuracy(torch.from_numpy(encoding.logits(outputs[0])), labels)
+
+
 def _report_flips(
-    graph: nir.NIRGraph, inputs: np.ndarray, trace: MutableMapping[str, np.ndarray]
+    graph: nir.NIRGraph, inputs: np.ndarray, trace: MutableMapping[str, np.ndarray], outputs: Collection[str]
 ) -> dict[str, list[float]]:
     """Say where the trace differs from the float model's weights in float64, and how close each flip's margin is."""
     margins = hardware.flip_margins(graph, inputs, trace)
-    compared = sum(values.size for name, values in trace.items() if name != "output")
+    compared = sum(values.size for name, values in trace.items() if name not in outputs)
     count = sum(len(margin) for margin in margins.values())
     say(f"{count:,} of {compared:,} spikes differ from the graph in float64")
     for name, margin in margins.items():
