@@ -15,9 +15,18 @@ def write_atomically(path: str | Path, write: Callable[[Path], object]) -> Path:
 
     An interruption at any moment leaves the old file, or none, but never half of one. A link is followed to its target;
     a file keeps its mode, and a new one has that of the umask. What is not a regular file (a device, a pipe) is not
-    replaced but written to, when all is there to be written. Raises OSError.
+    replaced but written to, when all is there to be written. Raises OSError, which names the path.
     """
     path = Path(path)
+    try:
+        return _write(path, write)
+    except OSError as error:
+        if error.errno is not None:  # not the name of a temporary file, nor none, as where a disk is full
+            error.filename, error.filename2 = str(path), None
+        raise
+
+
+def _write(path: Path, write: Callable[[Path], object]) -> Path:
     place = path.resolve()
     if place.exists() and not place.is_file():
         if place.is_dir():

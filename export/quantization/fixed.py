@@ -68,8 +68,9 @@ def _(rule: HeadRule) -> FixedPart:
     head, _, bias = rule.decide()
     largest, limit = head.certificate.largest_bias, torch.iinfo(torch.int32).max
     if largest > limit:
+        worst = bias.abs().max().item() / rule.tokens
         raise RangeError(
-            f"{head.certificate.name}: bias {bias.abs().max().item() / rule.tokens:g} is {largest:.6g} at the scale of its weights, "
+            f"{head.certificate.name}: bias {worst:g} is {largest:.6g} at the scale of its weights, "
             f"{head.certificate.scale:.3g}; int32 holds {limit}: train with a smaller bias"
         )
     return FixedPart({rule.name: Readout(head.weight, head.bias)}, head.certificate)

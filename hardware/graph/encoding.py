@@ -101,7 +101,7 @@ def encoding_of(graph: nir.NIRGraph) -> Encoding:
             "call hardware.interpret or hardware.lava.simulate with integer inputs instead"
         )
     try:
-        channels, height, width = map(_integer, np.asarray(found["input_shape"]).reshape(-1))
+        channels, height, width = _shape(found["input_shape"])
         return Encoding(
             name=_text(found["name"]),
             input_shape=(channels, height, width),
@@ -112,6 +112,13 @@ def encoding_of(graph: nir.NIRGraph) -> Encoding:
         )
     except (TypeError, ValueError, OverflowError) as error:
         raise GraphError(f"the graph's metadata does not say how images are encoded: {error}") from error
+
+
+def _shape(value: Any) -> list[int]:
+    lengths = np.asarray(value).reshape(-1)
+    if len(lengths) != 3:
+        raise ValueError(f"input_shape is {lengths.tolist()}; channels, height and width are needed")
+    return [_integer(length) for length in lengths]
 
 
 def _number(value: Any) -> float:

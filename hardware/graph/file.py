@@ -85,7 +85,9 @@ def _check_contents(name: str, node: Any) -> None:
         raise GraphError(f"{what} has no edges, pairs of the names of nodes")
 
 
-def write_graph(graph: nir.NIRGraph, path: str | Path, *, compression: str | None = "gzip", check: bool = False) -> None:
+def write_graph(
+    graph: nir.NIRGraph, path: str | Path, *, compression: str | None = "gzip", check: bool = False
+) -> None:
     """What `nir.write` writes, whole or not at all, and without its copies of every array.
 
     The file is made in memory, as HDF5 cannot be trusted with a disk that is full. check: what was written is read back

@@ -148,7 +148,9 @@ class _Inlined:
             sources[target].append(source)
         count = 0
         for name in _execution_order(self.nodes, sources) if self.ports else ():
-            sources[name] = [s for source in sources[name] for s in (sources[source] if source in self.ports else [source])]
+            sources[name] = [
+                s for source in sources[name] for s in (sources[source] if source in self.ports else [source])
+            ]
             count += len(sources[name])
             if count > MOST_EDGES:
                 raise GraphError(f"nested graphs multiply to more than {MOST_EDGES:,} edges at '{name}'")

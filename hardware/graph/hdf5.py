@@ -93,8 +93,9 @@ class _Reader:
             return self.text(name, found[()])
         values, step = np.empty(found.shape, object), max(1, LARGEST_TEXTS // (2 * self.size))
         for start in range(0, len(found), step):
-            for (row, *column), value in np.ndenumerate(found[start : start + step]):
-                values[(start + row, *column)] = self.text(name, value)
+            piece = values[start : start + step]
+            for place, value in np.ndenumerate(found[start : start + step]):
+                piece[place] = self.text(name, value)
         return values
 
     def text(self, name: str, value: bytes) -> str:

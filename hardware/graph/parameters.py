@@ -27,13 +27,15 @@ LARGEST = float(np.finfo(np.float64).max)
 class Parameter:
     """dimensions: how many an array may have; None: any, and all such parameters of a node have one shape.
 
-    low, high: what values must be within; None: checked elsewhere. words: texts that may stand in an array's place.
+    most: values in an array. low, high: what they must be within; None: checked elsewhere. words: texts that may stand
+    in an array's place.
     """
 
     dimensions: tuple[int, ...] | None = None
     low: float | None = None
     high: float = LARGEST
     whole: bool = False
+    most: int = MOST_VALUES
     words: tuple[str, ...] = ()
     optional: bool = False
 
@@ -54,6 +56,8 @@ class Parameter:
             return f"has the shape {array.shape}; it must have {wanted} dimensions"
         if array.size == 0:
             return f"has the shape {array.shape}, without a value"
+        if array.size > self.most:
+            return f"has the shape {array.shape}; {self.most:,} values are the limit"
         return None if self.low is None else self._outside(array, self.low)
 
     def _outside(self, array: np.ndarray, low: float) -> str | None:
@@ -72,7 +76,7 @@ class Parameter:
 
 def _sizes(low: int, high: int, *words: str) -> Parameter:
     """One integer for both directions, or one for each."""
-    return Parameter((0, 1), low, high, whole=True, words=words)
+    return Parameter((0, 1), low, high, whole=True, most=2, words=words)
 
 
 SHAPE = Parameter((0, 1), 1, MOST_VALUES, whole=True)
@@ -157,6 +161,5 @@ def _values(node: nir.NIRNode) -> Mapping[str, Any]:
 def check_size(name: str, shape: tuple[int, ...]) -> None:
     """Raise GraphError for what no node gives."""
     if len(shape) > MOST_DIMENSIONS or math.prod(shape) > MOST_VALUES:
-        raise GraphError(
-            f"node '{name}' gives the shape {shape}; {MOST_DIMENSIONS} dimensions and {MOST_VALUES:,} values are the limit"
-        )
+        limit = f"{MOST_DIMENSIONS} dimensions and {MOST_VALUES:,} values are the limit"
+        raise GraphError(f"node '{name}' gives the shape {shape}; {limit}")

@@ -12,6 +12,7 @@ import torch
 
 import hardware
 from hardware import Encoding
+from hardware.errors import GraphError
 from hardware.graph.fingerprint import array_fingerprint, graph_fingerprint
 from hardware.targets.interface import check_options, require
 from hardware.targets.interpreter.floating_point import is_integer
@@ -38,6 +39,7 @@ def run_simulation(
     graph = hardware.read_graph(file)
     encoding = hardware.encoding_of(graph)
     integer = is_integer(graph) or not options.get("floating_point")
+    _check_shape(graph, encoding)
     target.check(graph, **options)
     channels, height, width = encoding.input_shape
     as_they_are = encoding.events or height != width
@@ -71,6 +73,16 @@ def run_simulation(
             "flips": flips,
         },
     )
+
+
+def _check_shape(graph: nir.NIRGraph, encoding: Encoding) -> None:
+    """Raise GraphError, before any data is read, where the metadata speaks of other images than the Input does."""
+    for name, node in graph.nodes.items():
+        shape = tuple(map(int, np.reshape(node.input_type["input"], -1))) if isinstance(node, nir.Input) else None
+        if shape not in (None, encoding.input_shape):
+            raise GraphError(
+                f"'{name}' takes {shape}, but the graph's metadata says input_shape {encoding.input_shape}"
+            )
 
 
 def _about(graph: nir.NIRGraph, inputs: np.ndarray, integer: bool) -> dict[str, Any]:

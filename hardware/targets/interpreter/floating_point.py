@@ -34,7 +34,7 @@ def interpret_float(
 
     inputs: [T, B, *input shape]. watch: called with each population's name and its membrane minus its threshold,
     [T, B, ...]. progress, into: as in `interpret`.
-    Returns int8 spikes and float64 outputs, [T, B, ...]. Raises GraphError, and RangeError for what float64 cannot hold.
+    Returns int8 spikes and float64 outputs, [T, B, ...]. Raises GraphError, and RangeError beyond what float64 holds.
     """
     flat = flatten(graph, fused=True, floating_point=True)
     values = {flat.input_name: check_inputs(flat, inputs, floating_point=True)}

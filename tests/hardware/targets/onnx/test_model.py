@@ -8,8 +8,7 @@ from small_graphs import graph as graph_of
 
 import export
 import hardware
-from hardware import Encoding
-from hardware import GraphError, InputError, encoding_of
+from hardware import Encoding, InputError, encoding_of
 from hardware.targets.onnx import to_onnx, write_onnx
 from qkformer import load_checkpoint, load_digits
 
