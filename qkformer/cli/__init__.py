@@ -104,6 +104,8 @@ def _run(arguments: list[str], debug: bool) -> int:
         return _stop(str(error), debug)
     except OSError as error:
         return _stop(f"{error.filename}: {error.strerror}" if error.filename else str(error), debug)
+    except MemoryError as error:
+        return _stop(f"not enough memory for what was asked: {error or 'give fewer images'}", debug)
     except Exception as error:
         if _interrupts:
             return INTERRUPTED

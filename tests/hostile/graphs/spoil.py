@@ -1,6 +1,7 @@
 """Files of graphs, good ones, and what can be done to them with h5py."""
 
-import shutil
+import tempfile
+from functools import cache
 from pathlib import Path
 
 import h5py
@@ -49,16 +50,17 @@ GRAPHS = {
 }
 
 
-def write_good(folder: Path) -> dict[str, Path]:
-    """A file of each graph, by name."""
-    files = {name: folder / f"{name}.nir" for name in GRAPHS}
-    for name, path in files.items():
-        graph = GRAPHS[name]()
-        shape = tuple(map(int, next(iter(graph.input_type.values()))))
-        graph.metadata = hardware.Encoding(name, shape, time_steps=3, **ENCODING).to_metadata()
-        hardware.write_graph(graph, path)
+@cache
+def good(name: str) -> bytes:
+    """A file of a graph, which runs."""
+    graph = GRAPHS[name]()
+    shape = tuple(map(int, next(iter(graph.input_type.values()))))
+    graph.metadata = hardware.Encoding(name, shape, time_steps=3, **ENCODING).to_metadata()
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "g.nir"
+        hardware.write_graph(graph, path, check=True)
         assert hardware.compare(run(hardware.read_graph(path)), run(graph)).mismatches == 0
-    return files
+        return path.read_bytes()
 
 
 def run(graph: nir.NIRGraph):
@@ -184,9 +186,9 @@ def changes(draw, file: h5py.File):
         file[name] = draw(arrays())
 
 
-def spoil(draw, good: Path, path: Path) -> None:
-    """A copy of a good file with one to three hostile changes; a change that h5py itself refuses is none."""
-    shutil.copy(good, path)
+def spoil(draw, name: str, path: Path) -> None:
+    """A good file with one to three hostile changes; a change that h5py itself refuses is none."""
+    path.write_bytes(good(name))
     with h5py.File(path, "r+") as file:
         for _ in range(draw(st.integers(1, 3))):
             try:

@@ -1,7 +1,6 @@
 """Commands on graphs and traces that are wrong in one way each: what the one line names."""
 
 import os
-import shutil
 from pathlib import Path
 
 import h5py
@@ -9,7 +8,7 @@ import numpy as np
 import pytest
 from amount import random_examples
 from hostile.case import Case, check_promises
-from hostile.graphs.spoil import plain, spoil, write_good
+from hostile.graphs.spoil import good, plain, spoil
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from safetensors import safe_open
@@ -19,15 +18,16 @@ import hardware
 import qkformer
 from hardware import SpikeTrace
 
-SIMULATE = ("simulate", "g.nir", "-o", "t.trace", "--images", "2")
+SIMULATE = ("simulate", "g.nir", "-o", "t.trace", "--images", "2", "--data", "d.npz")
 FLOATING = (*SIMULATE, "--floating-point")
 SHIPPED = Path(qkformer.__file__).parent / "checkpoints/qkformer-digits.safetensors"
 NODES = "node/nodes"
 
 
-def good(folder):
-    """The plain graph as g.nir, which runs on the digits."""
-    shutil.copy(write_good(folder)["plain"], folder / "g.nir")
+def write(folder):
+    """The plain graph as g.nir, and images that it runs on."""
+    np.savez(folder / "d.npz", images=np.full((2, 1, 8, 8), 0.5, np.float32), labels=np.arange(2))
+    (folder / "g.nir").write_bytes(good("plain"))
     return folder / "g.nir"
 
 
@@ -35,7 +35,7 @@ def having(**values):
     """Writes g.nir with other values at some places, "node0__weight" for node0/weight; None takes it away."""
 
     def make(folder):
-        with h5py.File(good(folder), "r+") as file:
+        with h5py.File(write(folder), "r+") as file:
             for place, value in values.items():
                 path = place.replace("__", "/")
                 path = path if path.startswith(("version", "node/")) else f"{NODES}/{path}"
@@ -142,6 +142,7 @@ FILES = {
 
 
 def renamed(folder):
+    write(folder)
     graph = plain()
     graph.nodes["scores"] = graph.nodes.pop("output")
     graph.edges = [(source, "scores" if target == "output" else target) for source, target in graph.edges]
@@ -151,7 +152,7 @@ def renamed(folder):
 
 def long_texts(folder):
     """Two hundred thousand texts of 500 bytes, which lie in the file but a few times."""
-    with h5py.File(good(folder), "r+") as file:
+    with h5py.File(write(folder), "r+") as file:
         del file["node/edges"]
         texts = file.create_dataset("node/edges", (100_000, 2), h5py.string_dtype(), chunks=True, compression="gzip")
         texts[: texts.chunks[0], : texts.chunks[1]] = "x" * 500
@@ -166,7 +167,7 @@ def test_files(name, check):
 
 
 def test_the_good_file_runs(command, tmp_path):
-    good(tmp_path)
+    write(tmp_path)
     for target in ("interpreter", "onnx"):
         outcome = command(*SIMULATE[:3], f"{target}.trace", *SIMULATE[4:], "--target", target)
         assert outcome.status == 0, outcome
@@ -253,10 +254,8 @@ def test_exports(name, check, tmp_path):
 @settings(random_examples(60, 6), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(name=st.sampled_from(["plain", "pool"]), data=st.data())
 def test_random_files(target, command, tmp_path, name, data):
-    whole = tmp_path / f"{name}.nir"
-    if not whole.exists():
-        write_good(tmp_path)
-    spoil(data.draw, whole, tmp_path / "g.nir")
+    write(tmp_path)
+    spoil(data.draw, name, tmp_path / "g.nir")
     outcome = command(*SIMULATE, "--target", target)
     check_promises(outcome)
     assert "Warning" not in outcome.err
