@@ -1,0 +1,59 @@
+"""What can be wrong with a checkpoint or a training state, and the first look at a file."""
+
+from __future__ import annotations
+
+import json
+import stat
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from hardware.errors import UserError
+
+from ..models.schema import shown
+
+MOST_JSON = 16 << 20  # bytes; of published checkpoints it takes less than one hundredth of that
+
+
+class CheckpointError(UserError, ValueError):
+    """A file that is no checkpoint, or whose contents do not fit its model."""
+
+
+def check_file(path: Path) -> None:
+    """Raise CheckpointError unless there is a regular file; nothing is opened, for a pipe would wait for ever."""
+    try:
+        mode = path.stat().st_mode
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
+        raise CheckpointError(f"{path}: {getattr(error, 'strerror', None) or error}") from error
+    if stat.S_ISDIR(mode):
+        raise CheckpointError(f"{path}: is a folder; give the name of a file")
+    if not stat.S_ISREG(mode):
+        raise CheckpointError(f"{path}: is a device or pipe; a checkpoint is read from a file")
+
+
+def read_table(text: str | bytes, what: str) -> dict[str, Any]:
+    """A table from JSON, whose text somebody else wrote; `what` opens the message.
+
+    Raises:
+        CheckpointError: not JSON, not a table, too long or deep, a number too long, or a name that comes twice.
+    """
+    if len(text) > MOST_JSON:
+        raise CheckpointError(f"{what} has {len(text):,} characters; at most {MOST_JSON:,} are read")
+    try:
+        found = json.loads(text, object_pairs_hook=_without_repeats)
+    except RecursionError as error:
+        raise CheckpointError(f"{what} cannot be read: it is nested too deeply") from error
+    except ValueError as error:  # JSONDecodeError, UnicodeDecodeError, an integer of too many digits
+        raise CheckpointError(f"{what} cannot be read: {error}") from error
+    if not isinstance(found, dict):
+        raise CheckpointError(f"{what} is {shown(found)}; it must be a table of names and values")
+    return found
+
+
+def _without_repeats(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
+    table: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in table:
+            raise ValueError(f"{shown(name)} comes twice")
+        table[name] = value
+    return table
