@@ -11,8 +11,6 @@ from typing import Any
 import safetensors.torch
 import torch
 
-from hardware.files import write_atomically
-
 from ..models.config import Config, ConfigError
 from ..models.model import SpikingTransformer, create_model
 from .errors import CheckpointError, check_file, read_table
@@ -20,6 +18,7 @@ from .recognize import recognize
 from .state_dict import StateDictFile, read_state_dict
 from .versions import versions
 from .weights import check_weights
+from .writing import write_whole
 
 SHIPPED = Path(__file__).parent
 SUFFIX = ".safetensors"
@@ -54,7 +53,7 @@ def save_checkpoint(model: SpikingTransformer, path: str | Path, **metadata: Any
         "config": json.dumps(model.config.to_dict()),
         "metadata": json.dumps({"versions": versions(), **metadata}),
     }
-    return write_atomically(path, lambda file: safetensors.torch.save_file(tensors, file, header))
+    return write_whole(path, lambda file: safetensors.torch.save_file(tensors, file, header))
 
 
 def shipped_checkpoints() -> tuple[str, ...]:

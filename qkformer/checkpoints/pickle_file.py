@@ -17,6 +17,7 @@ from .errors import CheckpointError, check_file
 from .pickle_scan import scan_pickle
 
 MOST_DEPTH = 50  # of tables and lists in one another
+MOST_ENTRIES = 1_000_000  # of all of them; of the largest published files a few thousand
 NUMPY_KINDS = ("f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "b1")
 
 
@@ -82,17 +83,19 @@ def _reason(error: Exception) -> str:
 
 
 def _tensors(path: Path, contents: Any) -> Iterator[Tensor]:
-    """All tensors in tables and lists, each table once, however often it is shared."""
-    seen: set[int] = set()
+    """All tensors in tables and lists; a table that is in several places counts in each, as for whoever reads them."""
     left: list[tuple[Any, int]] = [(contents, 0)]
+    count = 0
     while left:
         value, depth = left.pop()
+        count += 1
+        if count > MOST_ENTRIES:
+            raise CheckpointError(f"{path}: not a checkpoint: it has more than {MOST_ENTRIES:,} entries")
         if isinstance(value, Tensor):
             yield value
-        if not isinstance(value, Mapping | list | tuple | argparse.Namespace) or id(value) in seen:
+        if not isinstance(value, Mapping | list | tuple | argparse.Namespace):
             continue
         if depth > MOST_DEPTH:
             raise CheckpointError(f"{path}: not a checkpoint: it is nested more than {MOST_DEPTH} deep")
-        seen.add(id(value))
         inside = vars(value) if isinstance(value, argparse.Namespace) else value
         left += [(entry, depth + 1) for entry in (inside.values() if isinstance(inside, Mapping) else inside)]

@@ -93,4 +93,3 @@ def _scan_stream(path: Path, file: IO[bytes]) -> None:
         raise CheckpointError(f"{path}: not a checkpoint, or damaged") from error
     if encodes and codecs:
         raise CheckpointError(f"{path}: refused, because it asks to run codecs; a checkpoint needs latin1 at most")
-

@@ -14,7 +14,7 @@ from .state_dict import differences
 # Of no other type is a value a weight: float8 needs a scale that is elsewhere, a complex one would lose its half.
 FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 INTEGERS = (torch.uint8, torch.int16, torch.int32, torch.int64)  # of the counters of BatchNorm
-VARIANCE = "running_var"
+NEVER_NEGATIVE = ("running_var", "exp_avg_sq", "step")  # variances, and how often they were updated
 
 
 def check_weights(
@@ -49,10 +49,10 @@ def _as(name: str, expected: Tensor, found: Tensor) -> Tensor:
         raise CheckpointError(f"{name} is of type {found.dtype}; it must be one of {listed}".replace("torch.", ""))
     if found.dtype.is_floating_point and not bool(found.isfinite().all()):
         raise CheckpointError(f"{name} has {int(found.isfinite().logical_not().sum())} values that are NaN or infinite")
-    if name.endswith(VARIANCE) and bool((found < 0).any()):
-        raise CheckpointError(f"{name} is {float(found.min()):g} somewhere; a variance is at least 0")
+    if name.endswith(NEVER_NEGATIVE) and bool((found < 0).any()):
+        raise CheckpointError(f"{name} is {float(found.min()):g} somewhere; it must be at least 0")
     converted = found.to(expected.dtype)
     if found.dtype == torch.float64 and not torch.equal(converted.double(), found):
         kind = str(expected.dtype).removeprefix("torch.")
-        raise CheckpointError(f"{name} is of type float64, and {kind} cannot hold its values; round them to {kind} first")
+        raise CheckpointError(f"{name} is float64, and {kind} cannot hold its values; round them to {kind} first")
     return converted

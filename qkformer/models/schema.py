@@ -12,6 +12,7 @@ from hardware.errors import UserError
 
 MOST_SHOWN = 60  # characters of a value in a message
 MOST_TEXT = 200  # characters of a name
+MOST_LISTED = 24  # names in a message
 MOST_DIGITS = 100  # of an integer in a message; Python refuses to write more than 4,300
 
 
@@ -162,15 +163,21 @@ def check_fields(values: Any, schema: Schema, error: type[UserError], where: str
             raise error(f"{where}{name} is {shown(value)}; it must be {kind}")
 
 
-def check_names(values: Any, required: Iterable[str], known: Iterable[str], error: type[UserError], what: str) -> None:
+def check_names(values: Any, required: Iterable[Any], known: Iterable[Any], error: type[UserError], what: str) -> None:
     """Raise the error unless values is a mapping that has all required names and no unknown one."""
     if not isinstance(values, Mapping):
         raise error(f"{what} is {shown(values)}; it must be a table of names and values")
-    known = list(known)
     if missing := [name for name in required if name not in values]:
-        raise error(f"{what} lacks {', '.join(map(repr, missing))}")
-    if unknown := [name for name in values if name not in known]:
-        raise error(f"{what} has {shown(unknown[0])}; it may have {', '.join(known)}")
+        raise error(f"{what} lacks {_listed(missing)}")
+    every = dict.fromkeys(known)
+    if unknown := [name for name in values if name not in every]:
+        raise error(f"{what} has {shown(unknown[0])}; it may have {_listed(every)}")
+
+
+def _listed(names: Iterable[Any]) -> str:
+    names = list(names)
+    rest = len(names) - MOST_LISTED
+    return ", ".join(map(repr, names[:MOST_LISTED])) + (f" and {rest} more" if rest > 0 else "")
 
 
 def construct(kind: type[Any], values: Any, error: type[UserError], what: str) -> Any:
