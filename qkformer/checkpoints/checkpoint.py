@@ -89,8 +89,11 @@ def load_checkpoint(path: str | Path, **overrides: Any) -> tuple[SpikingTransfor
     """
     info, contents = _open(find_checkpoint(path))
     config = info.config.replace(**overrides)
-    with torch.device("meta"):  # shapes only: a file may describe more than it holds, and more than memory does
-        expected = create_model(config).state_dict()
+    try:
+        with torch.device("meta"):  # shapes only: a file may describe more than it holds, and more than memory does
+            expected = create_model(config).state_dict()
+    except ConfigError as error:
+        raise CheckpointError(f"{path}: its configuration is of no model: {error}") from error
     weights = check_weights(path, expected, contents.tensors, config.name)
     model = create_model(config)
     model.load_state_dict(weights)

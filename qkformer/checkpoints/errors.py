@@ -12,6 +12,7 @@ from hardware.errors import UserError
 
 from ..models.schema import shown
 
+MOST_DEPTH = 50  # of tables and lists in one another; whoever writes or prints them goes as deep
 MOST_JSON = 16 << 20  # bytes; of published checkpoints it takes less than one hundredth of that
 
 
@@ -47,7 +48,18 @@ def read_table(text: str | bytes, what: str) -> dict[str, Any]:
         raise CheckpointError(f"{what} cannot be read: {error}") from error
     if not isinstance(found, dict):
         raise CheckpointError(f"{what} is {shown(found)}; it must be a table of names and values")
+    if _depth(found) > MOST_DEPTH:
+        raise CheckpointError(f"{what} cannot be read: it is nested more than {MOST_DEPTH} deep")
     return found
+
+
+def _depth(value: Any) -> int:
+    """How many tables and lists are in one another."""
+    depth, level = 0, [value]
+    while level := [entry for entry in level if isinstance(entry, dict | list)]:
+        depth += 1
+        level = [inside for entry in level for inside in (entry.values() if isinstance(entry, dict) else entry)]
+    return depth
 
 
 def _without_repeats(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:

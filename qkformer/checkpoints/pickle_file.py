@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import pickle
+import re
 import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -13,11 +14,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .errors import CheckpointError, check_file
+from ..models.schema import shown
+from .errors import MOST_DEPTH, CheckpointError, check_file
 from .pickle_scan import scan_pickle
 
-MOST_DEPTH = 50  # of tables and lists in one another
 MOST_ENTRIES = 1_000_000  # of all of them; of the largest published files a few thousand
+MOST_REASON = 100  # characters of what PyTorch says
 NUMPY_KINDS = ("f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "b1")
 
 
@@ -71,6 +73,17 @@ def read_pickle(path: Path) -> Any:
     return contents
 
 
+def check_plain(name: str, tensor: Tensor) -> None:
+    """Raise CheckpointError unless every value of a tensor is stored, as a plain number, in memory."""
+    if tensor.layout != torch.strided or tensor.is_quantized or tensor.device.type != "cpu":
+        kind = str(tensor.layout).removeprefix("torch.") if tensor.layout != torch.strided else tensor.device.type
+        raise CheckpointError(
+            f"{name} is a {'quantized' if tensor.is_quantized else kind} tensor; weights are dense and plain"
+        )
+    if tensor.numel() * tensor.element_size() > tensor.untyped_storage().nbytes():
+        raise CheckpointError(f"{name} repeats values to {shown(list(tensor.shape))}; of weights each is stored")
+
+
 def _reason(error: Exception) -> str:
     if isinstance(error, MemoryError) or "allocate memory" in str(error):
         return "it declares more than memory holds"
@@ -78,8 +91,10 @@ def _reason(error: Exception) -> str:
         return "it declares an impossible size"
     if isinstance(error, RecursionError):
         return "it is nested too deeply"
-    first = " ".join(str(error).split())[:100]
-    return f"{type(error).__name__}: {first}" if first else type(error).__name__
+    text = str(error)
+    if own := re.search(r"WeightsUnpickler error:\s*(.*)", text):
+        text = own[1]
+    return " ".join(text.split())[:MOST_REASON] or type(error).__name__
 
 
 def _tensors(path: Path, contents: Any) -> Iterator[Tensor]:

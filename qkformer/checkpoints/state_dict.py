@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ..models.schema import shown
 from .errors import CheckpointError, check_file, read_table
-from .pickle_file import read_pickle
+from .pickle_file import check_plain, read_pickle
 
 WRAPPERS = ("state_dict", "model")  # what timm and MAE-style training scripts call the weights in their files
 PREFIX = "module."  # put before every key by DistributedDataParallel
@@ -82,6 +82,7 @@ def _unwrap(path: Path, contents: Any) -> StateDictFile:
         if not isinstance(value, Tensor):
             kind = type(value).__name__
             raise CheckpointError(f"{path}: holds no state dict: {shown(key)} is a {kind}, not a tensor")
+        check_plain(f"{path}: {shown(key)}", value)
     tensors, prefix = _without_prefix(contents)
     return StateDictFile(tensors, {}, layout + prefix)
 

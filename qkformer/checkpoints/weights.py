@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from .errors import CheckpointError
+from .pickle_file import check_plain
 from .state_dict import differences
 
 # Of no other type is a value a weight: float8 needs a scale that is elsewhere, a complex one would lose its half.
@@ -38,11 +39,7 @@ def check_weights(
 
 
 def _as(name: str, expected: Tensor, found: Tensor) -> Tensor:
-    if found.layout != torch.strided or found.is_quantized or found.device.type != "cpu":
-        kind = "quantized" if found.is_quantized else found.device.type if found.device.type != "cpu" else found.layout
-        raise CheckpointError(f"{name} is a {kind} tensor; weights are dense ones of plain numbers")
-    if found.numel() * found.element_size() > found.untyped_storage().nbytes():
-        raise CheckpointError(f"{name} is {list(found.shape)}, and of fewer values than that; weights are all stored")
+    check_plain(name, found)
     allowed = FLOATS if expected.dtype.is_floating_point else INTEGERS
     if found.dtype not in allowed:
         listed = ", ".join(str(dtype).removeprefix("torch.") for dtype in allowed)

@@ -11,13 +11,12 @@ from hardware.errors import UserError
 from .schema import (
     Choice,
     Flag,
-    Identifier,
     Integer,
     Many,
     Maybe,
     Number,
+    Pattern,
     Schema,
-    Suffix,
     Text,
     check_fields,
     construct,
@@ -48,6 +47,13 @@ MOST_STAGES = 16
 MOST_PIXELS = 2048
 MOST_CLASSES = 1_000_000
 
+# Names of attributes, so that a pool's is never a layer's. Published: proj, proj1; proj_maxpool, maxpool2; tssa, attn.
+_name = Pattern(r"[A-Za-z][A-Za-z0-9_]*", "a name of letters, digits and underscores that begins with a letter")
+_pool = Pattern(r"([A-Za-z][A-Za-z0-9_]*)?pool[0-9]*", "a name that ends in pool, or pool and digits")
+_suffix = Pattern(r"[0-9]*", "digits, or nothing")
+SHORTCUT = "proj_res"  # the layer of a shortcut that is a projection
+PARTS_OF_A_BLOCK = ("mlp", "norm1", "norm2")  # beside the attention
+
 _positive = Number(1e-6, 1e6)  # thresholds, scales and time constants; float32 holds these and their products
 
 
@@ -69,10 +75,10 @@ class EmbedLayer:
     suffix: str = ""
 
     SCHEMA: ClassVar[Schema] = {
-        "name": Identifier(),
+        "name": _name,
         "channels": Integer(1, MOST_CHANNELS),
-        "pool": Maybe(Identifier()),
-        "suffix": Suffix(),
+        "pool": Maybe(_pool),
+        "suffix": _suffix,
     }
 
     def __post_init__(self) -> None:
@@ -102,9 +108,10 @@ class PatchEmbedConfig:
         if self.shortcut_from >= len(self.layers):
             raise ConfigError(f"shortcut_from is {self.shortcut_from}; the layers are 0 to {len(self.layers) - 1}")
         names = [layer.name + layer.suffix for layer in self.layers]
-        pools = [layer.pool for layer in self.layers if layer.pool]
-        if len({*names, *pools}) < len(names) + len(pools):
-            raise ConfigError(f"layers and pools are called {', '.join(names + pools)}; each needs a name of its own")
+        names += [SHORTCUT] if self.shortcut == "projection" else []
+        names += [layer.pool for layer in self.layers if layer.pool]
+        if len(set(names)) < len(names):
+            raise ConfigError(f"layers and pools are called {', '.join(names)}; each needs a name of its own")
 
     @property
     def stride(self) -> int:
@@ -134,12 +141,14 @@ class StageConfig:
         "depth": Integer(1, MOST_BLOCKS),
         "heads": Integer(1, MOST_CHANNELS),
         "attention": _choice("attention"),
-        "attention_name": Identifier(),
+        "attention_name": _name,
         "mlp_ratio": Integer(1, 64),
     }
 
     def __post_init__(self) -> None:
         check_fields(self, self.SCHEMA, ConfigError)
+        if self.attention_name in PARTS_OF_A_BLOCK:
+            raise ConfigError(f"attention_name is {self.attention_name!r}; another part of a block is called so")
         if self.dim % self.heads:
             raise ConfigError(f"dim is {self.dim}; it must be a multiple of heads, which is {self.heads}")
         if self.embed.layers[-1].channels != self.dim:
@@ -222,7 +231,7 @@ class Config:
         "attention_scale": _positive,
         "attention_layer": _choice("attention_layer"),
         "mlp_layer": _choice("mlp_layer"),
-        "mlp_name": Identifier(),
+        "mlp_name": _name,
         "unused": Many(str, 0, len(UNUSED)),
     }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import reprlib
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import MISSING, dataclass, fields
@@ -95,27 +96,18 @@ class Text:
 
 
 @dataclass(frozen=True)
-class Identifier:
-    """What may name an attribute: letters, digits and underscores, not beginning with an underscore or digit."""
+class Pattern:
+    """A text of at most MOST_TEXT letters that a regular expression describes; `words` say so."""
+
+    expression: str
+    words: str
 
     def accepts(self, value: Any) -> bool:
-        """Whether it is such a name."""
-        return Text().accepts(value) and value.isidentifier() and not value.startswith("_")
+        """Whether the expression fits all of it."""
+        return isinstance(value, str) and len(value) <= MOST_TEXT and bool(re.fullmatch(self.expression, value))
 
     def __str__(self) -> str:
-        return "a name of letters, digits and underscores that begins with a letter"
-
-
-@dataclass(frozen=True)
-class Suffix:
-    """What may end the name of an attribute; perhaps nothing."""
-
-    def accepts(self, value: Any) -> bool:
-        """Whether it is such an ending."""
-        return value == "" or (Text().accepts(value) and f"x{value}".isidentifier())
-
-    def __str__(self) -> str:
-        return "letters, digits and underscores"
+        return self.words
 
 
 @dataclass(frozen=True)
