@@ -13,9 +13,9 @@ import zipfile
 from encodings import normalize_encoding
 from encodings.aliases import aliases
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
-from .errors import CheckpointError
+from .errors import MOST_DEPTH, CheckpointError
 
 # What the files of torch.save ask for: tensors of every sort (what they are is looked at later), and plain data.
 WANTED = re.compile(
@@ -74,11 +74,14 @@ def _scan_zip(path: Path) -> int:
 
 def _scan_stream(path: Path, file: IO[bytes]) -> None:
     """One pickle, up to its end."""
-    start, encodes, codecs = file.tell(), False, False
+    start, encodes, codecs, tuples = file.tell(), False, False, _Tuples()
     try:
         for instruction, argument, _ in pickletools.genops(file):
             if file.tell() - start > MOST_PICKLE:
                 raise CheckpointError(f"{path}: its pickle is longer than {MOST_PICKLE >> 20} MB; weights lie outside")
+            tuples.follow(instruction, argument)
+            if tuples.deepest > MOST_DEPTH:
+                raise CheckpointError(f"{path}: not a checkpoint: it is nested more than {MOST_DEPTH} deep")
             if instruction.name in ("GLOBAL", "INST"):
                 asked = str(argument).replace(" ", ".", 1)
                 if not WANTED.fullmatch(asked):
@@ -93,3 +96,35 @@ def _scan_stream(path: Path, file: IO[bytes]) -> None:
         raise CheckpointError(f"{path}: not a checkpoint, or damaged") from error
     if encodes and codecs:
         raise CheckpointError(f"{path}: refused, because it asks to run codecs; a checkpoint needs latin1 at most")
+
+
+class _Tuples:
+    """How deep tuples are in one another: Python's hash of a deep one ends the process.
+
+    The machine of the pickle, with a depth in place of each value: 0 of all but tuples; None is its mark.
+    """
+
+    def __init__(self) -> None:
+        self.stack: list[Any] = []
+        self.memo: dict[int, Any] = {}
+        self.deepest = 0
+
+    def follow(self, instruction: pickletools.OpcodeInfo, argument: Any) -> None:
+        """One instruction; IndexError where it takes what is not there."""
+        name, stack, before = instruction.name, self.stack, instruction.stack_before
+        if name in ("PUT", "BINPUT", "LONG_BINPUT"):
+            self.memo[argument] = stack[-1]
+        elif name in ("GET", "BINGET", "LONG_BINGET"):
+            stack.append(self.memo.get(argument, 0))
+        elif name == "MARK":
+            stack.append(None)
+        else:
+            taken = []
+            if pickletools.markobject in before:
+                while (value := stack.pop()) is not None:
+                    taken.append(value)
+                before = before[: before.index(pickletools.markobject)]
+            taken += [stack.pop() for _ in before]
+            depth = 1 + max(taken, default=0) if name.startswith("TUPLE") else 0
+            stack += [depth] * len(instruction.stack_after)
+            self.deepest = max(self.deepest, depth)

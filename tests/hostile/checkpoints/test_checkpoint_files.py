@@ -181,6 +181,12 @@ CASES = {
     "pickle: codecs": archive({"a": Call(__import__("_codecs").encode, b"a", "hex")}, "refused", "codecs"),
     "pickle: no end of lists": archive([[]], "damaged", pickled=b"\x80\x02" + b"]" * 9 + b"a" * 20 + b"."),
     "pickle: nested": archive(None, "nested more than 50", pickled=b"\x80\x02" + b"]" * 90 + b"a" * 89 + b"."),
+    "pickle: a name of tuples": archive(
+        None, "nested more than 50", pickled=b"\x80\x02})" + b"\x85" * 500_000 + b"K\x01s."
+    ),
+    "pickle: a name of tuples and numbers": archive(
+        None, "nested more than 50", pickled=b"\x80\x02})" + b"K\x01\x86" * 500_000 + b"K\x01s."
+    ),
     "pickle: another object": archive(None, "x.pth", pickled=b"\x80\x02cargparse\nNamespace\n)Rq\x00K\x01b."),
     "pickle: names that are numbers": archive({3: tensor(4, (4,))}, "3", "no name", members=FOUR),
     "pickle: sparse": archive(
