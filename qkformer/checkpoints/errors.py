@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import stat
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from hardware.errors import UserError
 
-from ..models.schema import shown
+from ..models.schema import check_table, shown
 
 MOST_DEPTH = 50  # of tables and lists in one another; whoever writes or prints them goes as deep
 MOST_JSON = 16 << 20  # bytes; of published checkpoints it takes less than one hundredth of that
@@ -32,7 +32,7 @@ def check_file(path: Path) -> None:
         raise CheckpointError(f"{path}: is a device or pipe; a checkpoint is read from a file")
 
 
-def read_table(text: str | bytes, what: str) -> dict[str, Any]:
+def read_table(text: str | bytes, what: str) -> Mapping[str, Any]:
     """A table from JSON, whose text somebody else wrote; `what` opens the message.
 
     Raises:
@@ -41,13 +41,12 @@ def read_table(text: str | bytes, what: str) -> dict[str, Any]:
     if len(text) > MOST_JSON:
         raise CheckpointError(f"{what} has {len(text):,} characters; at most {MOST_JSON:,} are read")
     try:
-        found = json.loads(text, object_pairs_hook=_without_repeats)
+        found: Mapping[str, Any] = json.loads(text, object_pairs_hook=_without_repeats)
     except RecursionError as error:
         raise CheckpointError(f"{what} cannot be read: it is nested too deeply") from error
     except ValueError as error:  # JSONDecodeError, UnicodeDecodeError, an integer of too many digits
         raise CheckpointError(f"{what} cannot be read: {error}") from error
-    if not isinstance(found, dict):
-        raise CheckpointError(f"{what} is {shown(found)}; it must be a table of names and values")
+    check_table(found, CheckpointError, what)
     if _depth(found) > MOST_DEPTH:
         raise CheckpointError(f"{what} cannot be read: it is nested more than {MOST_DEPTH} deep")
     return found

@@ -155,10 +155,15 @@ def check_fields(values: Any, schema: Schema, error: type[UserError], where: str
             raise error(f"{where}{name} is {shown(value)}; it must be {kind}")
 
 
-def check_names(values: Any, required: Iterable[Any], known: Iterable[Any], error: type[UserError], what: str) -> None:
-    """Raise the error unless values is a mapping that has all required names and no unknown one."""
+def check_table(values: Any, error: type[UserError], what: str) -> None:
+    """Raise the error unless values is a mapping."""
     if not isinstance(values, Mapping):
         raise error(f"{what} is {shown(values)}; it must be a table of names and values")
+
+
+def check_names(values: Any, required: Iterable[Any], known: Iterable[Any], error: type[UserError], what: str) -> None:
+    """Raise the error unless values is a mapping that has all required names and no unknown one."""
+    check_table(values, error, what)
     if missing := [name for name in required if name not in values]:
         raise error(f"{what} lacks {_listed(missing)}")
     every = dict.fromkeys(known)

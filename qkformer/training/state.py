@@ -14,7 +14,7 @@ from torch import Tensor
 from ..checkpoints.errors import CheckpointError
 from ..checkpoints.pickle_file import read_pickle
 from ..checkpoints.weights import check_weights
-from ..models.schema import Integer, Number, Schema, check_fields, check_names, construct, shown
+from ..models.schema import Integer, Number, Schema, check_fields, check_names, check_table, construct, shown
 from .epoch import Epoch
 from .recipe import Recipe
 
@@ -57,6 +57,7 @@ def read_state(path: Path, expected: Expected) -> State:
         raise CheckpointError(f"{path}: no state to resume from; train without resuming first")
     found = read_pickle(path)
     check_names(found, PARTS, PARTS, CheckpointError, f"{path}: not a training state: it")
+    check_table(found["task"], CheckpointError, f"{path}: task")
     if changes := differing_fields(found["task"], expected.task):
         raise CheckpointError(f"{path}: the run to resume was another: {changes}")
     epochs = expected.recipe.epochs
@@ -138,8 +139,7 @@ def _history(path: Path, values: Any, epochs: int, done: int) -> list[Epoch]:
 
 
 def _tensors(path: Path, values: Any, what: str) -> dict[str, Tensor]:
-    if not isinstance(values, Mapping):
-        raise CheckpointError(f"{path}: {what} is {shown(values)}; it must be a table of tensors")
+    check_table(values, CheckpointError, f"{path}: {what}")
     for name, value in values.items():
         if not isinstance(name, str) or not isinstance(value, Tensor):
             raise CheckpointError(f"{path}: {what}: {shown(name)} is a {type(value).__name__}, not a tensor")
