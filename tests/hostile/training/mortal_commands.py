@@ -18,6 +18,7 @@ EVENTS = ("open", "os.rename", "os.remove", "os.chmod", "os.truncate", "fcntl.fl
 
 
 def main() -> None:
+
     import qkformer.cli.commands
     import qkformer.cli.train
     import qkformer.training.loop  # noqa: F401

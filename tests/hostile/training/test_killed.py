@@ -12,6 +12,7 @@ import torch
 
 from qkformer import load_checkpoint, read_metadata
 
+pytestmark = pytest.mark.long  # the server that the trainings fork from imports all that training needs
 KILLED = -signal.SIGKILL
 KILLS = 50
 FULL_DISKS = 12
@@ -57,7 +58,7 @@ def go_on(training, folder):
     assert end.status == 0, end
 
 
-@pytest.mark.parametrize("attempt", [0, *(pytest.param(n, marks=pytest.mark.long) for n in range(1, KILLS))])
+@pytest.mark.parametrize("attempt", range(KILLS))
 def test_killed_at_any_moment(attempt, training, whole, tmp_path):
     """Three of four at a touch of a file, saves included; else at any time. Every third is killed again, resuming."""
     reference, touched, seconds = whole
@@ -78,24 +79,6 @@ def test_killed_at_any_moment(attempt, training, whole, tmp_path):
     assert not (tmp_path / "model.lock").exists(), seed
 
 
-@pytest.mark.parametrize("lost", ["model", "model.log.jsonl", "both", "an old checkpoint"])
-def test_resuming_writes_what_is_missing(lost, training, whole, tmp_path):
-    """As if killed after the last state, where checkpoint or log were not yet on the disk, or have been moved away."""
-    reference, _, _ = whole
-    for name in NAMES:
-        (tmp_path / name).write_bytes((reference / name).read_bytes())
-    if lost == "an old checkpoint":
-        old = load_checkpoint("qkformer-digits")[0]
-        from qkformer import save_checkpoint
-
-        save_checkpoint(old, tmp_path / "model", epoch=2)
-    else:
-        for name in NAMES & {lost} or {"model", "model.log.jsonl"}:
-            (tmp_path / name).unlink()
-    assert training(tmp_path, "--resume").status == 0
-    assert_equal_runs(tmp_path, reference)
-
-
 @pytest.fixture(scope="module")
 def small_disk(tmp_path_factory):
     """A file system of 32 MB, which can be full."""
@@ -107,7 +90,6 @@ def small_disk(tmp_path_factory):
     subprocess.run(["umount", place], check=True)
 
 
-@pytest.mark.long
 @pytest.mark.parametrize("attempt", range(FULL_DISKS))
 def test_a_full_disk(attempt, training, whole, small_disk):
     """The old state and checkpoint survive, one line names the file, and no other is left; then it goes on."""
