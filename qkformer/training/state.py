@@ -124,7 +124,7 @@ def _history(path: Path, values: Any, epochs: int, done: int) -> list[Epoch]:
         raise CheckpointError(f"{path}: history is of {count} epochs; the state is after {done}")
     history = []
     for number, entry in enumerate(values, start=1):
-        schema = {
+        schema: Schema = {
             "epoch": Integer(number, number),
             "epochs": Integer(epochs, epochs),
             "loss": Number(0, LARGEST),
