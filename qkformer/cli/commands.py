@@ -125,6 +125,9 @@ def train(
     workers: Annotated[int, typer.Option(help="Processes that decode images not kept in memory.")] = 0,
     tensorboard: Annotated[Path | None, typer.Option(metavar="FOLDER", help="Write TensorBoard's files.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted run at the same output.")] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace the checkpoint and state of an earlier run.")
+    ] = False,
     json: Json = None,
 ) -> None:
     """Train a model. Ctrl-C saves, and --resume goes on to the weights of an uninterrupted run, also after a kill."""
@@ -143,6 +146,7 @@ def train(
     }
     how: dict[str, Any] = {
         "resume": resume,
+        "overwrite": overwrite,
         "initial": initial,
         "backend": backend,
         "streaming": streaming,

@@ -9,6 +9,7 @@ from typing import Any
 import nir
 import torch
 from rich import box
+from rich.markup import escape
 from rich.table import Table
 
 import hardware
@@ -68,7 +69,7 @@ def show_info(subject: str, data: str | None, images: int, json: Path | None) ->
         **{key: str(value) for key, value in metadata.items()},
     }
     for name, text in rows.items():
-        facts.add_row(name, text)
+        facts.add_row(escape(printable(name)), escape(printable(text)))
     console.print(facts)
     rates, score = firing_rates(model, data, images) if data else ({}, None)
     for name in lowering or populations:
@@ -90,6 +91,11 @@ def show_info(subject: str, data: str | None, images: int, json: Path | None) ->
             "firing_rates": rates,
         },
     )
+
+
+def printable(text: str) -> str:
+    """What a file says of itself, without what would move the cursor or cannot be encoded."""
+    return "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in text)
 
 
 def firing_rates(model: SpikingTransformer, data: str, count: int) -> tuple[dict[str, float], float | None]:

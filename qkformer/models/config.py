@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, ClassVar
 
 from hardware.errors import UserError
+
+from .schema import (
+    Choice,
+    Flag,
+    Integer,
+    Many,
+    Maybe,
+    Number,
+    Pattern,
+    Schema,
+    Text,
+    check_fields,
+    construct,
+)
 
 CHOICES: dict[str, Collection[str]] = {  # attention.py adds those of `attention`
     "family": ("qkformer", "spikformer"),
@@ -24,25 +37,28 @@ class ConfigError(UserError, ValueError):
     """A configuration that no model can be built from, or a name that no configuration has."""
 
 
-def _check_choices(owner: Any) -> None:
-    for name in CHOICES.keys() & {entry.name for entry in fields(owner)}:
-        value = getattr(owner, name)
-        if value not in CHOICES[name]:
-            raise ConfigError(f"{name} is {value!r}; it must be one of {', '.join(CHOICES[name])}")
+# Upper limits are far beyond any published model (at most 20 steps, 1,024 channels, 16 blocks, 384 pixels, 1,000
+# classes), and low enough that a description alone, in a file of another's, cannot take all memory or time.
+MOST_TIME_STEPS = 1024
+MOST_CHANNELS = 16_384
+MOST_BLOCKS = 256
+MOST_LAYERS = 64
+MOST_STAGES = 16
+MOST_PIXELS = 2048
+MOST_CLASSES = 1_000_000
+
+# Names of attributes, so that a pool's is never a layer's. Published: proj, proj1; proj_maxpool, maxpool2; tssa, attn.
+_name = Pattern(r"[A-Za-z][A-Za-z0-9_]*", "a name of letters, digits and underscores that begins with a letter")
+_pool = Pattern(r"([A-Za-z][A-Za-z0-9_]*)?pool[0-9]*", "a name that ends in pool, or pool and digits")
+_suffix = Pattern(r"[0-9]*", "digits, or nothing")
+SHORTCUT = "proj_res"  # the layer of a shortcut that is a projection
+PARTS_OF_A_BLOCK = ("mlp", "norm1", "norm2")  # beside the attention
+
+_positive = Number(1e-6, 1e6)  # thresholds, scales and time constants; float32 holds these and their products
 
 
-def _check_positive(owner: Any, *names: str) -> None:
-    for name in names:
-        value = getattr(owner, name)
-        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-            raise ConfigError(f"{name} is {value!r}; it must be an integer of at least 1")
-
-
-def _check_above_zero(owner: Any, *names: str) -> None:
-    for name in names:
-        value = getattr(owner, name)
-        if not isinstance(value, int | float) or not 0 < value < math.inf:
-            raise ConfigError(f"{name} is {value!r}; it must be a finite number above 0")
+def _choice(name: str) -> Choice:
+    return Choice(name, CHOICES)
 
 
 @dataclass(frozen=True)
@@ -58,8 +74,15 @@ class EmbedLayer:
     pool: str | None = None
     suffix: str = ""
 
+    SCHEMA: ClassVar[Schema] = {
+        "name": _name,
+        "channels": Integer(1, MOST_CHANNELS),
+        "pool": Maybe(_pool),
+        "suffix": _suffix,
+    }
+
     def __post_init__(self) -> None:
-        _check_positive(self, "channels")
+        check_fields(self, self.SCHEMA, ConfigError)
 
 
 @dataclass(frozen=True)
@@ -74,10 +97,21 @@ class PatchEmbedConfig:
     shortcut: str = "projection"
     shortcut_from: int = -1
 
+    SCHEMA: ClassVar[Schema] = {
+        "layers": Many(EmbedLayer, 1, MOST_LAYERS),
+        "shortcut": _choice("shortcut"),
+        "shortcut_from": Integer(-1, MOST_LAYERS),
+    }
+
     def __post_init__(self) -> None:
-        _check_choices(self)
-        if not -1 <= self.shortcut_from < len(self.layers):
+        check_fields(self, self.SCHEMA, ConfigError)
+        if self.shortcut_from >= len(self.layers):
             raise ConfigError(f"shortcut_from is {self.shortcut_from}; the layers are 0 to {len(self.layers) - 1}")
+        names = [layer.name + layer.suffix for layer in self.layers]
+        names += [SHORTCUT] if self.shortcut == "projection" else []
+        names += [layer.pool for layer in self.layers if layer.pool]
+        if len(set(names)) < len(names):
+            raise ConfigError(f"layers and pools are called {', '.join(names)}; each needs a name of its own")
 
     @property
     def stride(self) -> int:
@@ -102,9 +136,19 @@ class StageConfig:
     attention_name: str
     mlp_ratio: int
 
+    SCHEMA: ClassVar[Schema] = {
+        "dim": Integer(1, MOST_CHANNELS),
+        "depth": Integer(1, MOST_BLOCKS),
+        "heads": Integer(1, MOST_CHANNELS),
+        "attention": _choice("attention"),
+        "attention_name": _name,
+        "mlp_ratio": Integer(1, 64),
+    }
+
     def __post_init__(self) -> None:
-        _check_choices(self)
-        _check_positive(self, "dim", "depth", "heads", "mlp_ratio")
+        check_fields(self, self.SCHEMA, ConfigError)
+        if self.attention_name in PARTS_OF_A_BLOCK:
+            raise ConfigError(f"attention_name is {self.attention_name!r}; another part of a block is called so")
         if self.dim % self.heads:
             raise ConfigError(f"dim is {self.dim}; it must be a multiple of heads, which is {self.heads}")
         if self.embed.layers[-1].channels != self.dim:
@@ -167,17 +211,39 @@ class Config:
 
     UNUSED: ClassVar[tuple[str, ...]] = ("block norms", "head norm", "position embedding")
 
+    SCHEMA: ClassVar[Schema] = {
+        "name": Text(),
+        "stages": Many(StageConfig, 1, MOST_STAGES),
+        "num_classes": Integer(1, MOST_CLASSES),
+        "image_size": Integer(1, MOST_PIXELS),
+        "in_channels": Integer(1, MOST_CHANNELS),
+        "time_steps": Integer(1, MOST_TIME_STEPS),
+        "family": _choice("family"),
+        "events": Flag(),
+        "fixed_size": Flag(),
+        "batch_leak": Flag(),
+        "pooling": _choice("pooling"),
+        "neuron": _choice("neuron"),
+        "residual": _choice("residual"),
+        "tau": Number(1, 1e6),
+        "v_threshold": _positive,
+        "attention_threshold": _positive,
+        "attention_scale": _positive,
+        "attention_layer": _choice("attention_layer"),
+        "mlp_layer": _choice("mlp_layer"),
+        "mlp_name": _name,
+        "unused": Many(str, 0, len(UNUSED)),
+    }
+
     def __post_init__(self) -> None:
-        _check_choices(self)
-        _check_positive(self, "num_classes", "image_size", "in_channels", "time_steps")
-        _check_above_zero(self, "tau", "v_threshold", "attention_threshold", "attention_scale")
-        if not self.stages:
-            raise ConfigError("stages is empty; a model needs at least one")
+        check_fields(self, self.SCHEMA, ConfigError)
+        if (blocks := sum(stage.depth for stage in self.stages)) > MOST_BLOCKS:
+            raise ConfigError(f"the stages have {blocks} blocks; at most {MOST_BLOCKS} are built")
         if self.family == "spikformer" and len(self.stages) != 1:
             raise ConfigError(f"a spikformer has 1 stage; this configuration has {len(self.stages)}")
         if self.image_size % self.stride:
             raise ConfigError(f"image_size is {self.image_size}; it must be a multiple of the stride, {self.stride}")
-        if self.tau < 1 or (self.neuron == "plif" and self.tau == 1):
+        if self.neuron == "plif" and self.tau == 1:
             raise ConfigError(f"tau is {self.tau}; it must be at least 1 time step, and more for plif")
         if self.residual == "pre-activation" and self.pooling == "spike":
             raise ConfigError("pooling is 'spike'; with a pre-activation residual there are only currents to pool")
@@ -219,12 +285,16 @@ class Config:
             values = dict(values)
             values["stages"] = tuple(_stage_from_dict(stage) for stage in values["stages"])
             values["unused"] = tuple(values.get("unused", ()))
-            return cls(**values)
-        except (TypeError, KeyError) as error:
+        except (TypeError, KeyError, ValueError) as error:
             raise ConfigError(f"not a configuration of this version: {error}") from error
+        config: Config = construct(cls, values, ConfigError, "not a configuration of this version: it")
+        return config
 
 
 def _stage_from_dict(values: Mapping[str, Any]) -> StageConfig:
     embed = dict(values["embed"])
-    embed["layers"] = tuple(EmbedLayer(**layer) for layer in embed["layers"])
-    return StageConfig(**{**values, "embed": PatchEmbedConfig(**embed)})
+    layers = (construct(EmbedLayer, layer, ConfigError, "a layer") for layer in embed["layers"])
+    embed["layers"] = tuple(layers)
+    described = {**values, "embed": construct(PatchEmbedConfig, embed, ConfigError, "a patch embedding")}
+    stage: StageConfig = construct(StageConfig, described, ConfigError, "a stage")
+    return stage
