@@ -21,7 +21,6 @@ LOOK_EVERY = 0.2  # seconds
 PARENT = "LAVA_WORKER_PARENT"  # environment variable: the parent's process id
 FAILURE = "failure"  # the key of the message that says why a run ended: summary and details
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
-LIKELY_CAUSE: dict[int, str] = {signal.SIGKILL: " (is memory short?)", signal.SIGBUS: " (is /dev/shm full?)"}
 
 
 def run_as_worker(job: Callable[[Worker], None]) -> NoReturn:
@@ -106,7 +105,7 @@ def describe_exit(status: int) -> str:
     """What became of a process, from its exit status as Python's subprocess gives it."""
     if status >= 0:
         return f"ended early, with exit status {status}"
-    return f"was killed by {signal.Signals(-status).name}{LIKELY_CAUSE.get(-status, '')}"
+    return f"was killed by {signal.Signals(-status).name}"
 
 
 def _die_with(parent: int) -> None:
