@@ -14,6 +14,7 @@ from .interrupts import interrupted
 from .streams import prepare_streams
 
 COULD_NOT_RUN = 2
+INTERRUPTED = 130  # what typer makes of KeyboardInterrupt
 BUG = 70  # EX_SOFTWARE of sysexits.h
 DEBUG = "--debug"
 NO_MEMORY = "can't allocate memory"  # what torch's RuntimeError says
@@ -50,7 +51,8 @@ def _run(arguments: list[str], debug: bool) -> int | None:
 
     usage_error = typer.BadParameter.__base__  # click's; typer, which may carry its own click, exports only this child
     try:
-        return int(app(arguments, prog_name="qkformer", standalone_mode=False) or 0)
+        status = int(app(arguments, prog_name="qkformer", standalone_mode=False) or 0)
+        return None if status == INTERRUPTED else status
     except typer.Abort:
         return None
     except Exception as error:

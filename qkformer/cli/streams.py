@@ -19,21 +19,26 @@ class MayClose(io.TextIOBase):
         self.title = title
 
     def write(self, text: str) -> int:
+        """Pass text on."""
         return self._try("write", text) or len(text)
 
     def flush(self) -> None:
+        """Pass on what is waiting."""
         self._try("flush")
 
     def isatty(self) -> bool:
+        """Whether it is a terminal."""
         return self.stream is not None and self.stream.isatty()
 
     def fileno(self) -> int:
+        """The number of the open file."""
         if self.stream is None:
             raise io.UnsupportedOperation("the stream is closed")
         return self.stream.fileno()
 
     @property
     def encoding(self) -> str:  # type: ignore[override]
+        """Of its characters."""
         return self.stream.encoding if self.stream else "utf-8"
 
     def _try(self, method: str, *arguments: str) -> int | None:

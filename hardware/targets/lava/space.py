@@ -25,10 +25,8 @@ def fullest() -> str:
     temporary = Path(tempfile.gettempdir())
     free = {place: _free(place) for place in (SHARED_MEMORY, temporary)}
     place = min(free, key=free.__getitem__)
-    remedy = (
-        "set TMPDIR to a larger one" if place == temporary else "make it larger, or take fewer processes (sections)"
-    )
-    return f"{place} has {free[place]:,} bytes free: {remedy}"
+    remedy = "make it larger, or take fewer sections" if place == SHARED_MEMORY else "set TMPDIR to a larger one"
+    return f"only {free[place]:,} bytes free in {place}: {remedy}"
 
 
 def _free(place: Path) -> int:

@@ -99,14 +99,15 @@ def _messages(worker: subprocess.Popen[bytes]) -> Iterator[dict[str, Any]]:
     assert worker.stdout is not None  # a pipe
     pipe, unread, ended, stopped = worker.stdout.fileno(), b"", False, _Stopped(worker.pid)
     while not ended:
-        stopped.look()
         ended = os.waitid(os.P_PID, worker.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+        stopped.look()
         while select.select([pipe], [], [], 0 if ended else LOOK_EVERY)[0]:
             if not (chunk := os.read(pipe, 1 << 16)):
                 time.sleep(0.01)  # closed: it is about to end
                 break
             *lines, unread = (unread + chunk).split(b"\n")
             yield from map(json.loads, lines)
+            stopped.look()
 
 
 class _Stopped:
@@ -155,5 +156,5 @@ def _raise_failure(status: int, folder: Path, failure: Sequence[str] | None) -> 
         summary, details = failure
         raise LavaError(summary, details or stderr)
     if status != 0:
-        last_line = f": {stderr.splitlines()[-1]}" if stderr else ""
+        last_line = f": {stderr.splitlines()[-1]}" if stderr and status > 0 else ""  # a signal leaves no word
         raise LavaError(with_cause(f"the Lava worker {describe_exit(status)}{last_line}"), stderr)

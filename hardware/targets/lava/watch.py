@@ -13,7 +13,7 @@ import secrets
 import signal
 import traceback
 from collections.abc import Callable, Iterator
-from multiprocessing import Process, shared_memory
+from multiprocessing import Process, connection, shared_memory
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -52,6 +52,8 @@ class Worker:
         os.register_at_fork(after_in_child=self._enter_child)
         prefix = self._folder.name  # tells the parent which segments are this worker's
         shared_memory._make_filename = lambda: f"/{prefix}-{secrets.token_hex(8)}"  # type: ignore[attr-defined]  # private
+        # A socket's path may have 107 characters, fewer than many a TMPDIR; names that begin with 0 are no paths.
+        connection.arbitrary_address = lambda family: f"\0{prefix}-{secrets.token_hex(8)}"  # type: ignore[attr-defined]
 
     def send(self, message: dict[str, Any]) -> None:
         """Pass a message, anything JSON can hold, to the parent's `on_message`."""
