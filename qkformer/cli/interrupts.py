@@ -7,6 +7,7 @@ makes an ImportError of it, a callback whose exceptions Python ignores), it is r
 
 from __future__ import annotations
 
+import atexit
 import os
 import signal
 import sys
@@ -53,6 +54,7 @@ def end(status: int | None) -> int:
         _ended.append((time.monotonic(), status))
     if _came:
         signal.setitimer(signal.ITIMER_REAL, 0)
+    atexit.register(signal.signal, signal.SIGINT, signal.SIG_IGN)  # Python gives up our handlers before its very end
     return status
 
 

@@ -43,9 +43,7 @@ def test_a_short_stop_does_no_harm(sections, run):
     assert started.outcome() == (0, ["equal"])
 
 
-@pytest.mark.parametrize(
-    "sections", [pytest.param(0, marks=pytest.mark.long), pytest.param(2, marks=pytest.mark.long)]
-)
+@pytest.mark.parametrize("sections", [pytest.param(0, marks=pytest.mark.long), pytest.param(2, marks=pytest.mark.long)])
 @pytest.mark.parametrize("stage", ["started", "channels", "running"])
 def test_the_caller_is_killed(sections, stage, run):
     """Its temporary folder is all that stays."""
