@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import os
 import sys
-from typing import TextIO
+from typing import TextIO, cast
 
 COLUMNS = "COLUMNS"  # environment variable: the width of the terminal
 WIDTHS = range(20, 1001)  # what a terminal has; a table of no width prints nothing, one of 10^9 takes all memory
@@ -64,7 +64,7 @@ def prepare_streams() -> None:
             os.open(os.devnull, os.O_RDWR)
     sys.stdin = sys.stdin or open(os.devnull)  # noqa: SIM115 - to the end of the process
     sys.stdout, sys.stderr = _output(sys.stdout, "standard output"), _output(sys.stderr, "standard error")
-    if os.environ.get(COLUMNS) not in map(str, WIDTHS):
+    if os.environ.get(COLUMNS, "") not in map(str, WIDTHS):
         os.environ.pop(COLUMNS, None)
 
 
@@ -74,4 +74,4 @@ def _output(stream: TextIO | None, title: str) -> TextIO:
     stream = stream or open(os.devnull, "w")  # noqa: SIM115 - to the end of the process
     if isinstance(stream, io.TextIOWrapper):
         stream.reconfigure(errors="backslashreplace")  # what an encoding lacks is shown as \u2588, and fails nothing
-    return MayClose(stream, title)
+    return cast(TextIO, MayClose(stream, title))
