@@ -4,7 +4,6 @@ Runs the part of the network in graph.nir on the reference's spikes. Exit status
 """
 
 import json
-import os
 import sys
 from pathlib import Path
 
@@ -17,7 +16,6 @@ def main(folder: Path) -> int:
     name, target = about["population"], about["target"]
     spikes = hardware.SpikeTrace.load(folder / "spikes.trace")
     graph = hardware.read_graph(folder / "graph.nir", type_check=False)
-    os.environ["PYTHONPATH"] = str(folder)  # for Lava's worker, a process of its own
     options = about["options"]
     if "chip" in options:
         options["chip"] = hardware.Chip.from_dict(options["chip"])

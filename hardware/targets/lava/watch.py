@@ -13,7 +13,7 @@ import secrets
 import signal
 import traceback
 from collections.abc import Callable, Iterator
-from multiprocessing import Process, shared_memory
+from multiprocessing import Process, connection, shared_memory
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -21,7 +21,6 @@ LOOK_EVERY = 0.2  # seconds
 PARENT = "LAVA_WORKER_PARENT"  # environment variable: the parent's process id
 FAILURE = "failure"  # the key of the message that says why a run ended: summary and details
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
-LIKELY_CAUSE: dict[int, str] = {signal.SIGKILL: " (is memory short?)", signal.SIGBUS: " (is /dev/shm full?)"}
 
 
 def run_as_worker(job: Callable[[Worker], None]) -> NoReturn:
@@ -53,6 +52,8 @@ class Worker:
         os.register_at_fork(after_in_child=self._enter_child)
         prefix = self._folder.name  # tells the parent which segments are this worker's
         shared_memory._make_filename = lambda: f"/{prefix}-{secrets.token_hex(8)}"  # type: ignore[attr-defined]  # private
+        # A socket's path may have 107 characters, fewer than many a TMPDIR; names that begin with 0 are no paths.
+        connection.arbitrary_address = lambda family: f"\0{prefix}-{secrets.token_hex(8)}"  # type: ignore[attr-defined]
 
     def send(self, message: dict[str, Any]) -> None:
         """Pass a message, anything JSON can hold, to the parent's `on_message`."""
@@ -106,7 +107,7 @@ def describe_exit(status: int) -> str:
     """What became of a process, from its exit status as Python's subprocess gives it."""
     if status >= 0:
         return f"ended early, with exit status {status}"
-    return f"was killed by {signal.Signals(-status).name}{LIKELY_CAUSE.get(-status, '')}"
+    return f"was killed by {signal.Signals(-status).name}"
 
 
 def _die_with(parent: int) -> None:
