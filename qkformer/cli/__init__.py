@@ -14,10 +14,13 @@ import traceback
 from types import FrameType
 from typing import NoReturn, TextIO
 
+from hardware.printable import printable
+
 COULD_NOT_RUN = 2
 BUG = 70  # EX_SOFTWARE of sysexits.h
 INTERRUPTED = 130
 DEBUG = "--debug"
+OUT_OF_MEMORY = ("can't allocate memory", "std::bad_alloc", "out of memory")  # in what PyTorch says
 
 _interrupts: list[int] = []  # Ctrl-C came: whatever an import makes of it, the command was interrupted
 
@@ -26,6 +29,8 @@ def main() -> None:
     """Run the command line. What a user can mend ends in one line on standard error; anything else is a bug."""
     _interrupts.clear()
     signal.signal(signal.SIGINT, _interrupt)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a name that the terminal's encoding lacks is still shown
     sys.stdout = _MayClose(sys.stdout)
     if os.environ.get("COLUMNS") == "0":
         del os.environ["COLUMNS"]  # no terminal is that narrow, and nothing would be printed
@@ -107,23 +112,32 @@ def _run(arguments: list[str], debug: bool) -> int:
     except Exception as error:
         if _interrupts:
             return INTERRUPTED
+        if _is_out_of_memory(error):
+            return _stop(f"out of memory: {str(error) or 'none is left'}; give fewer --images or smaller ones", debug)
         if isinstance(error, usage_error):  # type: ignore[arg-type]
             return _stop(error.format_message(), False)  # type: ignore[attr-defined]
         return _bug(error, debug)
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    """NumPy and Python raise MemoryError; PyTorch a RuntimeError, whose text alone tells it from others."""
+    return isinstance(error, MemoryError) or (
+        isinstance(error, RuntimeError) and any(words in str(error) for words in OUT_OF_MEMORY)
+    )
 
 
 def _stop(reason: str, debug: bool, details: str = "") -> int:
     """One line on standard error; with --debug what led there, too."""
     if debug:
         print(details or traceback.format_exc(), file=sys.stderr)
-    print("error:", " ".join(reason.split()), file=sys.stderr)
+    print("error:", printable(" ".join(reason.split())), file=sys.stderr)
     return COULD_NOT_RUN
 
 
 def _bug(error: Exception, debug: bool) -> int:
     if debug:
         traceback.print_exc()
-    what = " ".join(f"{type(error).__name__}: {error}".split())
+    what = printable(" ".join(f"{type(error).__name__}: {error}".split()))
     hint = "" if debug else f"; {DEBUG} shows where"
     print(f"bug: {what} - this is an error of qkformer, not yours: please report it{hint}", file=sys.stderr)
     return BUG

@@ -19,16 +19,18 @@ from export import (
 from hardware import get_chip
 from hardware.errors import InputError
 
-from ..checkpoints.checkpoint import load_checkpoint
+from ..checkpoints.checkpoint import find_checkpoint, load_checkpoint
 from ..data.inputs import load_calibration
-from .record import check_writable, write_json
-from .show import certificate_table, console, count_kinds, say
+from .outputs import check_writable
+from .record import write_json
+from .show import certificate_table, count_kinds, say, show_table
 
 
 def run_export(
     checkpoint: str,
     output: Path,
     data: str,
+    label: str | None,
     floats: bool,
     allow_large: bool,
     chip: str,
@@ -36,7 +38,7 @@ def run_export(
     json: Path | None,
 ) -> None:
     """Quantize a checkpoint, print its certificate and write it as a NIR graph, and perhaps as an ONNX model."""
-    check_writable(output, onnx, json, reads=(checkpoint, data))
+    check_writable(output, onnx, json, reads=(find_checkpoint(checkpoint), data))
     if onnx and floats:
         raise InputError("--onnx holds integers, and --float keeps the float model's weights; give one of them")
     model, config = load_checkpoint(checkpoint)
@@ -45,9 +47,9 @@ def run_export(
     if floats:
         network = fold_model(model)
     else:
-        network = quantize(model, load_calibration(data, config), chip=get_chip(chip))
+        network = quantize(model, load_calibration(data, config, label=label), chip=get_chip(chip))
         certificate = network.certificate
-        console.print(certificate_table(certificate))
+        show_table(certificate_table(certificate))
     gates = sum(count_gates(network).values())
     graph = to_nir(network, allow_large=allow_large)
     write_graph(graph, output)

@@ -17,7 +17,8 @@ from ..models.model import SpikingTransformer
 from ..training.catalogue import recipe_for
 from ..training.loop import STATE_SUFFIX, train
 from ..training.processes import is_main_process
-from .record import check_writable, command_line, write_json
+from .outputs import check_writable
+from .record import command_line, write_json
 from .show import percent, say
 
 
