@@ -44,7 +44,7 @@ def array_names(path: Path) -> list[str]:
 
 def list_names(names: Sequence[str]) -> str:
     """What a file has, for an error."""
-    shown = ", ".join(map(repr, names[:NAMES_SHOWN])) or "no arrays"
+    shown = ", ".join(names[:NAMES_SHOWN]) or "no arrays"
     return shown + (f" and {len(names) - NAMES_SHOWN:,} more" if len(names) > NAMES_SHOWN else "")
 
 

@@ -195,7 +195,8 @@ def test_output_that_is_a_folder(refused, tmp_path):
 
 
 def test_output_in_a_folder_without_permission(refused, tmp_path, monkeypatch):
-    monkeypatch.setattr("qkformer.cli.record.os.access", lambda path, mode: path != tmp_path / "locked")
+    (tmp_path / "locked").mkdir()
+    monkeypatch.setattr("qkformer.cli.outputs.tempfile.TemporaryFile", lambda dir: open(dir / "no/such/folder"))
     refused("export", "qkformer-digits", "-o", tmp_path / "locked/m.nir", names=["locked", "cannot be written to"])
 
 
