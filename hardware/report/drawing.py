@@ -10,6 +10,7 @@ import math
 import numpy as np
 
 from ..parity.explanation import Explanation, NeuronHistory
+from .html_text import as_html
 
 NEURONS_SHOWN = 24
 CELL = 9  # pixels a neuron and a time step

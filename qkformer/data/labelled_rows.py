@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -208,4 +209,5 @@ def _datasets() -> Any:
         import datasets
     except ImportError as error:
         raise NotAvailableError(INSTALL) from error
+    datasets.logging.set_verbosity(logging.CRITICAL)  # what it logs of damaged files, it raises as well
     return datasets

@@ -13,14 +13,16 @@ PATIENCE = 60  # seconds that a command may take on a busy machine
 
 
 @pytest.fixture(scope="session")
-def command_server():
+def command_server(tmp_path_factory):
     """A process that has imported everything and forks for each command."""
     server = subprocess.Popen(
         [sys.executable, Path(__file__).with_name("command_server.py")],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+        env=os.environ
+        | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+        | {"HF_HOME": str(tmp_path_factory.mktemp("cache")), "HF_HUB_OFFLINE": "1"},
     )
     yield server
     server.stdin.close()

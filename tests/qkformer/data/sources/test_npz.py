@@ -79,11 +79,11 @@ def test_what_is_loaded_is_what_training_evaluates(write):
         ),
         (
             {"train_labels": np.full(6, 3)},
-            "'train_labels': label 0 is 3; labels are integers from 0 to 2, for 3 classes",
+            "'train_labels': label 0 is 3; labels are integers from 0 to 2",
         ),
         (
             {"test_labels": np.array([0, 1, 2, -1])},
-            "'test_labels': label 3 is -1; labels are integers from 0 to 2, for 3 classes",
+            "'test_labels': label 3 is -1; labels are integers from 0 to 2",
         ),
         ({"test_labels": np.ones(3, int)}, r"'test_labels' is int64 \[3\]; an integer for each of the 4 images"),
         ({"test_labels": np.array([0, 1, 2.5, 1])}, r"'test_labels': label 2 is 2.5 \(float64\); labels are integers"),
