@@ -40,7 +40,7 @@ def write_atomically(path: str | Path, write: Callable[[Path], object]) -> Path:
 def follow_links(path: str | Path) -> Path:
     """Where a path leads, whether there is something or not. Raises OSError for links that lead round in a circle."""
     place = Path(os.path.realpath(path))
-    if place.is_symlink():
+    if any(part.is_symlink() for part in (place, *place.parents)):
         raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(path))
     return place
 

@@ -30,6 +30,9 @@ def check_writable(
     outputs = [file for file in files if file is not None]
     filled = [folder for folder in folders if folder is not None]
     inputs = [found for path in reads if path and os.path.lexists(found := os.path.expanduser(path))]
+    for output in outputs:
+        if output.is_dir():
+            raise IsADirectoryError(errno.EISDIR, "is a folder; give the name of a file", str(output))
     for output in (*outputs, *filled):
         for source in inputs:
             _check_apart(output, Path(source), fills=output in filled)
@@ -57,14 +60,12 @@ def _check_two(output: Path, other: Path) -> None:
     place, taken = follow_links(output), follow_links(other)
     if place == taken and not _is_special(output):
         raise InputError(f"{output}: is named for two outputs; give each a name of its own")
-    for inner, outer in (place, taken), (taken, place):
-        if outer in inner.parents:
+    for inner, outer in (output, other), (other, output):
+        if follow_links(outer) in follow_links(inner).parents:
             raise InputError(f"{inner}: lies in {outer}, another output; give each a place of its own")
 
 
 def _check_file(file: Path) -> None:
-    if file.is_dir():
-        raise IsADirectoryError(errno.EISDIR, "is a folder; give the name of a file", str(file))
     if _is_special(file):
         return
     place = follow_links(file)

@@ -10,6 +10,7 @@ from typing import Any
 from rich import box
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.segment import SegmentLines
 from rich.table import Table
 from rich.text import Text
 
@@ -24,8 +25,8 @@ class PlainConsole(Console):
     What is to have a colour is a `Text`, put together from `printable` strings.
     """
 
-    def __init__(self) -> None:
-        super().__init__(markup=False, highlight=False, emoji=False)
+    def __init__(self, **options: Any) -> None:
+        super().__init__(markup=False, highlight=False, emoji=False, **options)
 
     def render_str(self, text: str, **options: Any) -> Text:  # type: ignore[override]
         """Every string comes through here."""
@@ -78,8 +79,9 @@ def table(title: str, first: str, *columns: str) -> Table:
 
 def show_table(rows: Table) -> None:
     """Print a table as wide as its numbers, so that no narrow terminal (and no pipe) makes dots of a digit."""
-    unlimited = console.options.update(max_width=UNLIMITED)
-    console.print(rows, width=console.measure(rows, options=unlimited).maximum, crop=False)
+    widest = console.measure(rows, options=console.options.update(width=UNLIMITED)).maximum
+    lines = console.render_lines(rows, console.options.update(width=widest), pad=False)
+    console.print(SegmentLines(lines, new_lines=True), crop=False, end="")
 
 
 def certificate_table(certificate: Certificate) -> Table:

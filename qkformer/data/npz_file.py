@@ -4,22 +4,18 @@ from __future__ import annotations
 
 import math
 import zipfile
-import zlib
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
-from tokenize import TokenError
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .errors import DataError
+from .foreign import naming
 
 HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
-DAMAGE = (
-    *(OSError, EOFError, RuntimeError, NotImplementedError, zipfile.BadZipFile, zlib.error),
-    *(ValueError, TypeError, KeyError, SyntaxError, TokenError, MemoryError),  # of a header that is no header
-)
 TYPES = {"i": "integers", "u": "integers", "f": "floats"}  # by NumPy's kind of type
 LARGEST_ARRAY = 2**30  # bytes that are taken into memory of one array
 NAMES_SHOWN = 8
@@ -35,11 +31,8 @@ def array_names(path: Path) -> list[str]:
         raise DataError(f"{path}: no such file")
     if not path.is_file():
         raise DataError(f"{path}: is a folder, a device or a pipe; an .npz file is needed")
-    try:
-        with zipfile.ZipFile(path) as archive:
-            return [name.removesuffix(".npy") for name in archive.namelist() if name.endswith(".npy")]
-    except DAMAGE as error:
-        raise _damaged(path, error) from error
+    with _reading(path), zipfile.ZipFile(path) as archive:
+        return [name.removesuffix(".npy") for name in archive.namelist() if name.endswith(".npy")]
 
 
 def list_names(names: Sequence[str]) -> str:
@@ -57,25 +50,20 @@ def read_array(path: Path, name: str, count: int | None = None) -> tuple[NDArray
     Raises:
         DataError: a damaged file, an array of other things than integers or floats, one without entries, or too large.
     """
-    try:
-        with zipfile.ZipFile(path) as archive, archive.open(f"{name}.npy") as member:
-            held = archive.getinfo(f"{name}.npy").file_size
-            shape, by_columns, dtype = HEADERS[np.lib.format.read_magic(member)](member)
-            _check_declared(path, name, shape, dtype, held - member.tell())
-            taken = shape if count is None or by_columns else (min(count, shape[0]), *shape[1:])
-            size = math.prod(taken)
-            if size * dtype.itemsize > LARGEST_ARRAY:
-                raise DataError(
-                    f"{path}: {name!r}, {list(taken)} of {dtype}, takes {size * dtype.itemsize:,} bytes of memory; "
-                    f"at most {LARGEST_ARRAY:,} are possible: take fewer images, or smaller ones"
-                )
-            content = member.read(size * dtype.itemsize)
-            values = np.frombuffer(content, dtype, size).reshape(taken, order="F" if by_columns else "C")
-            return values[:count], shape
-    except DataError:
-        raise
-    except DAMAGE as error:
-        raise _damaged(path, error) from error
+    with _reading(path), zipfile.ZipFile(path) as archive, archive.open(f"{name}.npy") as member:
+        held = archive.getinfo(f"{name}.npy").file_size
+        shape, by_columns, dtype = HEADERS[np.lib.format.read_magic(member)](member)
+        _check_declared(path, name, shape, dtype, held - member.tell())
+        taken = shape if count is None or by_columns else (min(count, shape[0]), *shape[1:])
+        size = math.prod(taken)
+        if size * dtype.itemsize > LARGEST_ARRAY:
+            raise DataError(
+                f"{path}: {name!r}, {list(taken)} of {dtype}, takes {size * dtype.itemsize:,} bytes of memory; "
+                f"at most {LARGEST_ARRAY:,} are possible: take fewer images, or smaller ones"
+            )
+        content = member.read(size * dtype.itemsize)
+        values = np.frombuffer(content, dtype, size).reshape(taken, order="F" if by_columns else "C")
+        return values[:count], shape
 
 
 def _check_declared(path: Path, name: str, shape: tuple[int, ...], dtype: np.dtype[Any], held: int) -> None:
@@ -91,5 +79,5 @@ def _check_declared(path: Path, name: str, shape: tuple[int, ...], dtype: np.dty
         )
 
 
-def _damaged(path: Path, error: Exception) -> DataError:
-    return DataError(f"{path}: not a readable .npz file: {error}")
+def _reading(path: Path) -> AbstractContextManager[None]:
+    return naming(f"{path}: not a readable .npz file")

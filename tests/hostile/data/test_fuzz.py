@@ -68,7 +68,7 @@ def test_arrays_of_anything(arrays, suffix, classes, place):
     path = place / "any.npz"
     with zipfile.ZipFile(path, "w") as archive:
         for name, (header, size, version) in arrays.items():
-            archive.writestr(name + suffix, member(header, bytes(range(256)) * (size // 256), version))
+            archive.writestr(f"{name}{suffix}" or "none", member(header, bytes(range(256)) * (size // 256), version))
     load(path, classes=classes)
 
 
