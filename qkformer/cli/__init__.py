@@ -82,6 +82,9 @@ class _MayClose(io.TextIOBase):
             os.dup2(os.open(os.devnull, os.O_WRONLY), self.stream.fileno())  # or Python fails as it ends
             self.stream = None
             return None
+        except OSError as error:
+            error.filename = error.filename or "standard output"
+            raise
         return done
 
 

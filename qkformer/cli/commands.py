@@ -50,7 +50,11 @@ def _options(
         bool, typer.Option("--debug", help="Show where an error comes from; anywhere in a command.")
     ] = False,
 ) -> None:
-    """Spiking transformers from PyTorch to neuromorphic hardware, spike for spike."""
+    """Spiking transformers from PyTorch to neuromorphic hardware, spike for spike.
+
+    Exit status: 0 done, 1 spikes differ, 2 could not run, 70 a bug, 130 interrupted; the same where whoever reads the
+    output leaves early (`qkformer verify ... | head`): the work is finished.
+    """
 
 
 @app.command()

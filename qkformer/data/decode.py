@@ -39,7 +39,7 @@ def read_picture(
     with naming(f"{what}, cannot be decoded"), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow's advice on what is right or will be refused
         if content is not None or (path and Path(path).is_file()):
-            with Image.open(io.BytesIO(content) if content is not None else path) as picture:
+            with Image.open(io.BytesIO(content) if content is not None else str(path)) as picture:
                 width, height = picture.size
             if width * height > LARGEST_PICTURE:
                 raise DataError(

@@ -30,19 +30,29 @@ def command_server(tmp_path_factory):
     server.wait()
 
 
-@pytest.fixture
-def command(command_server, tmp_path):
-    """Runs a command in tmp_path and returns its Outcome."""
+@pytest.fixture(scope="session")
+def ask(command_server):
+    """Runs a command in a folder and returns its Outcome."""
 
-    def command(*arguments, patience=PATIENCE, **environment) -> Outcome:
+    def ask(arguments, folder, patience=PATIENCE, **environment) -> Outcome:
         request = {
             "arguments": [*map(str, arguments)],
-            "folder": str(tmp_path),
+            "folder": str(folder),
             "environment": environment,
             "patience": patience,
         }
         print(json.dumps(request), file=command_server.stdin, flush=True)
         return Outcome(**json.loads(command_server.stdout.readline()))
+
+    return ask
+
+
+@pytest.fixture
+def command(ask, tmp_path):
+    """Runs a command in tmp_path and returns its Outcome."""
+
+    def command(*arguments, **options) -> Outcome:
+        return ask(arguments, tmp_path, **options)
 
     return command
 
