@@ -55,7 +55,14 @@ class Encoding:
         images: an array or a CPU tensor, [B, C, H, W], or event counts [B, T, C, H, W]. Raises InputError for
         another shape or type, NaN or infinity.
         """
-        return self._shown(np.rint(self._checked(images) / self.input_scale).clip(-INPUT_LIMIT, INPUT_LIMIT), np.int8)
+        return self._shown(self._rounded(self._checked(images)).clip(-INPUT_LIMIT, INPUT_LIMIT), np.int8)
+
+    def count_saturated(self, images: Any) -> int:
+        """How many of the images' values `encode` cuts off, |round(images / input_scale)| > 127."""
+        return int(np.count_nonzero(np.abs(self._rounded(np.asarray(images, np.float64))) > INPUT_LIMIT))
+
+    def _rounded(self, values: np.ndarray) -> np.ndarray:
+        return np.rint(values / self.input_scale)
 
     def present(self, images: Any) -> np.ndarray:
         """Images as they are, in time: float64 [T, B, C, H, W]. Raises what `encode` does."""

@@ -22,16 +22,18 @@ from hardware import Chip, flatten, get_chip, schedule
 from hardware.errors import InputError
 from hardware.graph.numbers import check_numbers
 
-from ..checkpoints.checkpoint import load_checkpoint
+from ..checkpoints.checkpoint import find_checkpoint, load_checkpoint
 from ..data.inputs import load_calibration
-from .record import check_writable, write_json
-from .show import certificate_table, console, count_kinds, say
+from .outputs import check_writable
+from .record import write_json
+from .show import certificate_table, count_kinds, say, show_table
 
 
 def run_export(
     checkpoint: str,
     output: Path,
     data: str,
+    label: str | None,
     floats: bool,
     allow_large: bool,
     chip: str,
@@ -39,7 +41,7 @@ def run_export(
     json: Path | None,
 ) -> None:
     """Quantize a checkpoint, print its certificate and write it as a NIR graph, and perhaps as an ONNX model."""
-    check_writable(output, onnx, json, reads=(checkpoint, data))
+    check_writable(output, onnx, json, reads=(find_checkpoint(checkpoint), data))
     if onnx and floats:
         raise InputError("--onnx holds integers, and --float keeps the float model's weights; give one of them")
     chosen = get_chip(chip)
@@ -49,9 +51,9 @@ def run_export(
     if floats:
         network = fold_model(model)
     else:
-        network = quantize(model, load_calibration(data, config), chip=chosen)
+        network = quantize(model, load_calibration(data, config, label=label), chip=chosen)
         certificate = network.certificate
-        console.print(certificate_table(certificate))
+        show_table(certificate_table(certificate))
     gates = sum(count_gates(network).values())
     graph = to_nir(network, allow_large=allow_large)
     _check(graph, chosen, floats=floats)

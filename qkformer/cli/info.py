@@ -9,7 +9,6 @@ from typing import Any
 import nir
 import torch
 from rich import box
-from rich.markup import escape
 from rich.table import Table
 
 import hardware
@@ -22,18 +21,19 @@ from ..models.catalogue import config_names
 from ..models.model import SpikingTransformer, create_model
 from ..models.neuron import Population
 from ..models.record import record_spikes
-from .record import check_writable, write_json
+from .outputs import check_writable
+from .record import write_json
 from .show import console, count_kinds, percent, say
 from .statistics import accuracy
 
 
-def show_info(subject: str, data: str | None, images: int, json: Path | None) -> None:
+def show_info(subject: str, data: str | None, images: int, label: str | None, json: Path | None) -> None:
     """Configuration, parameters, populations, what lowers to what, and firing rates on --data."""
     check_writable(json, reads=(subject, data))
     metadata: dict[str, Any] = {}
     found: dict[str, str] = {}
     if subject in config_names() and subject not in shipped_checkpoints() and not Path(subject).is_file():
-        if data:
+        if data is not None:
             raise InputError(f"{subject} is a configuration without trained weights; --data needs a checkpoint")
         model = create_model(subject).eval()
     else:
@@ -69,9 +69,9 @@ def show_info(subject: str, data: str | None, images: int, json: Path | None) ->
         **{key: str(value) for key, value in metadata.items()},
     }
     for name, text in rows.items():
-        facts.add_row(escape(printable(name)), escape(printable(text)))
+        facts.add_row(name, text)
     console.print(facts)
-    rates, score = firing_rates(model, data, images) if data else ({}, None)
+    rates, score = firing_rates(model, data, images, label) if data is not None else ({}, None)
     for name in lowering or populations:
         rate = f"{rates[name]:<7.4f} " if name in rates else " " * 8 if rates else ""
         say(f"  {name:<28} {rate}{' + '.join(lowering.get(name, []))}".rstrip())
@@ -93,14 +93,11 @@ def show_info(subject: str, data: str | None, images: int, json: Path | None) ->
     )
 
 
-def printable(text: str) -> str:
-    """What a file says of itself, without what would move the cursor or cannot be encoded."""
-    return "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in text)
-
-
-def firing_rates(model: SpikingTransformer, data: str, count: int) -> tuple[dict[str, float], float | None]:
+def firing_rates(
+    model: SpikingTransformer, data: str, count: int, label: str | None = None
+) -> tuple[dict[str, float], float | None]:
     """Spikes per neuron and time step of every population of the float model on the first images; its accuracy."""
-    images, labels = load_inputs(data, model.config, count=count)
+    images, labels = load_inputs(data, model.config, count=count, label=label)
     with torch.no_grad(), record_spikes(model) as trace:
         logits = model(images)
     return {name: float(spikes.mean()) for name, spikes in trace.items()}, accuracy(logits, labels)

@@ -19,14 +19,23 @@ from hardware.targets.interpreter.floating_point import is_integer
 from hardware.targets.registry import get_target
 
 from ..data.images import load_images
-from .record import check_writable, command_line, write_json
+from .outputs import check_writable
+from .record import command_line, write_json
 from .running import describe, run_target
+from .saturation import describe_saturation, saturation
 from .show import percent, say
 from .statistics import accuracy
 
 
 def run_simulation(
-    file: Path, output: Path, name: str, data: str, count: int, asked: Mapping[str, Any], json: Path | None
+    file: Path,
+    output: Path,
+    name: str,
+    data: str,
+    count: int,
+    label: str | None,
+    asked: Mapping[str, Any],
+    json: Path | None,
 ) -> None:
     """Run a NIR graph on images and write every population's spikes.
 
@@ -44,7 +53,7 @@ def run_simulation(
     channels, height, width = encoding.input_shape
     as_they_are = encoding.events or height != width
     size: dict[str, Any] = {} if as_they_are else {"channels": channels, "image_size": height}
-    images, labels = load_images(data, "test", count, **size)
+    images, labels = load_images(data, "test", count, classes=count_classes(graph), label=label, **size)
     inputs = encoding.encode(images) if integer else encoding.present(images)
     trace, seconds = run_target(target, graph, inputs, **options)
     saved = hardware.SpikeTrace(trace, about=_about(graph, inputs, integer))
@@ -53,6 +62,9 @@ def run_simulation(
     correct = _accuracy(encoding, [trace[name] for name in outputs], labels)
     spikes = sum(int(np.count_nonzero(values)) for values in trace.values())
     say(f"{output}: {len(trace)} populations, {spikes:,} spikes, accuracy {percent(correct)}, {seconds:.1f} s")
+    cut_off = saturation(encoding, images) if integer else None
+    if cut_off and (note := describe_saturation(cut_off)):
+        say(f"note: {note}")
     how = describe(target, graph, **options)
     if at_once := how.get("fused"):
         say(f"run as one operation, their gates not executed: {', '.join(at_once)}")
@@ -66,6 +78,7 @@ def run_simulation(
             "sections": how.get("sections"),
             "fused": list(how.get("fused", ())),
             "images": len(images),
+            "inputs": cut_off,
             "populations": len(trace),
             "spikes": spikes,
             "accuracy": correct,
@@ -83,6 +96,12 @@ def _check_shape(graph: nir.NIRGraph, encoding: Encoding) -> None:
             raise GraphError(
                 f"'{name}' takes {shape}, but the graph's metadata says input_shape {encoding.input_shape}"
             )
+
+
+def count_classes(graph: nir.NIRGraph) -> int | None:
+    """The number of a graph's outputs, if they are in one node of the usual name."""
+    output = graph.nodes.get("output")
+    return int(np.prod(next(iter(output.output_type.values())))) if isinstance(output, nir.Output) else None
 
 
 def _about(graph: nir.NIRGraph, inputs: np.ndarray, integer: bool) -> dict[str, Any]:

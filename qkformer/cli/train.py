@@ -18,7 +18,8 @@ from ..training.catalogue import recipe_for
 from ..training.loop import train
 from ..training.outputs import Outputs
 from ..training.processes import check_launcher, is_main_process
-from .record import check_writable, command_line, write_json
+from .outputs import check_writable
+from .record import command_line, write_json
 from .show import percent, say
 
 
