@@ -47,7 +47,7 @@ def follow_links(path: str | Path) -> Path:
 
 def _replace(place: Path, write: Callable[[Path], object]) -> None:
     place.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=".whole-", dir=place.parent)
+    handle, name = tempfile.mkstemp(prefix=".whole-", suffix=".part", dir=place.parent)
     os.close(handle)
     temporary = Path(name)
     try:
