@@ -24,7 +24,7 @@ def taken(path) -> bool:
     return True
 
 
-@random_examples(600, 45)
+@random_examples(400, 40)
 @given(name=st.sampled_from(sorted(GRAPHS)), data=st.data())
 def test_structure(tmp_path_factory, name, data):
     path = tmp_path_factory.getbasetemp() / "spoilt.nir"
