@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-
-def printable(text: str) -> str:
-    """A text in which what a terminal would obey (a new line, a colour) is shown as its escape: names are data."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+from .printable import printable
 
 
 class UserError(Exception):
