@@ -26,6 +26,8 @@ from .record import write_json
 from .show import console, count_kinds, percent, say
 from .statistics import accuracy
 
+MOST_VALUES = 20_000_000  # of a layer over all time steps, as the largest published has: more take gigabytes to lower
+
 
 def show_info(subject: str, data: str | None, images: int, label: str | None, json: Path | None) -> None:
     """Configuration, parameters, populations, what lowers to what, and firing rates on --data."""
@@ -106,6 +108,9 @@ def firing_rates(
 def lower(model: SpikingTransformer) -> nir.NIRGraph:
     """The graph of a model, whatever its weights; ExportError names the part that has none."""
     config = model.config
+    if config.largest_layer > MOST_VALUES:
+        limit = f"at most {MOST_VALUES:,} are lowered here; `qkformer export` lowers any"
+        raise ExportError(f"a layer has {config.largest_layer:,} values for one image; {limit}")
     frames = (config.time_steps,) if config.events else ()
     white = torch.ones(1, *frames, config.in_channels, config.image_size, config.image_size)
     return to_nir(quantize(model, white))

@@ -8,19 +8,8 @@ from typing import Any, ClassVar
 
 from hardware.errors import UserError
 
-from .schema import (
-    Choice,
-    Flag,
-    Integer,
-    Many,
-    Maybe,
-    Number,
-    Pattern,
-    Schema,
-    Text,
-    check_fields,
-    construct,
-)
+from . import limits
+from .schema import Choice, Flag, Integer, Many, Maybe, Number, Schema, Text, check_fields, construct
 
 CHOICES: dict[str, Collection[str]] = {  # attention.py adds those of `attention`
     "family": ("qkformer", "spikformer"),
@@ -37,24 +26,8 @@ class ConfigError(UserError, ValueError):
     """A configuration that no model can be built from, or a name that no configuration has."""
 
 
-# Upper limits are far beyond any published model (at most 20 steps, 1,024 channels, 16 blocks, 384 pixels, 1,000
-# classes), and low enough that a description alone, in a file of another's, cannot take all memory or time.
-MOST_TIME_STEPS = 1024
-MOST_CHANNELS = 16_384
-MOST_BLOCKS = 256
-MOST_LAYERS = 64
-MOST_STAGES = 16
-MOST_PIXELS = 2048
-MOST_CLASSES = 1_000_000
-
-# Names of attributes, so that a pool's is never a layer's. Published: proj, proj1; proj_maxpool, maxpool2; tssa, attn.
-_name = Pattern(r"[A-Za-z][A-Za-z0-9_]*", "a name of letters, digits and underscores that begins with a letter")
-_pool = Pattern(r"([A-Za-z][A-Za-z0-9_]*)?pool[0-9]*", "a name that ends in pool, or pool and digits")
-_suffix = Pattern(r"[0-9]*", "digits, or nothing")
 SHORTCUT = "proj_res"  # the layer of a shortcut that is a projection
 PARTS_OF_A_BLOCK = ("mlp", "norm1", "norm2")  # beside the attention
-
-_positive = Number(1e-6, 1e6)  # thresholds, scales and time constants; float32 holds these and their products
 
 
 def _choice(name: str) -> Choice:
@@ -75,10 +48,10 @@ class EmbedLayer:
     suffix: str = ""
 
     SCHEMA: ClassVar[Schema] = {
-        "name": _name,
-        "channels": Integer(1, MOST_CHANNELS),
-        "pool": Maybe(_pool),
-        "suffix": _suffix,
+        "name": limits.NAME,
+        "channels": Integer(1, limits.MOST_CHANNELS),
+        "pool": Maybe(limits.POOL),
+        "suffix": limits.SUFFIX,
     }
 
     def __post_init__(self) -> None:
@@ -98,9 +71,9 @@ class PatchEmbedConfig:
     shortcut_from: int = -1
 
     SCHEMA: ClassVar[Schema] = {
-        "layers": Many(EmbedLayer, 1, MOST_LAYERS),
+        "layers": Many(EmbedLayer, 1, limits.MOST_LAYERS),
         "shortcut": _choice("shortcut"),
-        "shortcut_from": Integer(-1, MOST_LAYERS),
+        "shortcut_from": Integer(-1, limits.MOST_LAYERS),
     }
 
     def __post_init__(self) -> None:
@@ -137,11 +110,11 @@ class StageConfig:
     mlp_ratio: int
 
     SCHEMA: ClassVar[Schema] = {
-        "dim": Integer(1, MOST_CHANNELS),
-        "depth": Integer(1, MOST_BLOCKS),
-        "heads": Integer(1, MOST_CHANNELS),
+        "dim": Integer(1, limits.MOST_CHANNELS),
+        "depth": Integer(1, limits.MOST_BLOCKS),
+        "heads": Integer(1, limits.MOST_CHANNELS),
         "attention": _choice("attention"),
-        "attention_name": _name,
+        "attention_name": limits.NAME,
         "mlp_ratio": Integer(1, 64),
     }
 
@@ -213,11 +186,11 @@ class Config:
 
     SCHEMA: ClassVar[Schema] = {
         "name": Text(),
-        "stages": Many(StageConfig, 1, MOST_STAGES),
-        "num_classes": Integer(1, MOST_CLASSES),
-        "image_size": Integer(1, MOST_PIXELS),
-        "in_channels": Integer(1, MOST_CHANNELS),
-        "time_steps": Integer(1, MOST_TIME_STEPS),
+        "stages": Many(StageConfig, 1, limits.MOST_STAGES),
+        "num_classes": Integer(1, limits.MOST_CLASSES),
+        "image_size": Integer(1, limits.MOST_PIXELS),
+        "in_channels": Integer(1, limits.MOST_CHANNELS),
+        "time_steps": Integer(1, limits.MOST_TIME_STEPS),
         "family": _choice("family"),
         "events": Flag(),
         "fixed_size": Flag(),
@@ -226,23 +199,28 @@ class Config:
         "neuron": _choice("neuron"),
         "residual": _choice("residual"),
         "tau": Number(1, 1e6),
-        "v_threshold": _positive,
-        "attention_threshold": _positive,
-        "attention_scale": _positive,
+        "v_threshold": limits.POSITIVE,
+        "attention_threshold": limits.POSITIVE,
+        "attention_scale": limits.POSITIVE,
         "attention_layer": _choice("attention_layer"),
         "mlp_layer": _choice("mlp_layer"),
-        "mlp_name": _name,
+        "mlp_name": limits.NAME,
         "unused": Many(str, 0, len(UNUSED)),
     }
 
     def __post_init__(self) -> None:
         check_fields(self, self.SCHEMA, ConfigError)
-        if (blocks := sum(stage.depth for stage in self.stages)) > MOST_BLOCKS:
-            raise ConfigError(f"the stages have {blocks} blocks; at most {MOST_BLOCKS} are built")
+        if (blocks := sum(stage.depth for stage in self.stages)) > limits.MOST_BLOCKS:
+            raise ConfigError(f"the stages have {blocks} blocks; at most {limits.MOST_BLOCKS} are built")
         if self.family == "spikformer" and len(self.stages) != 1:
             raise ConfigError(f"a spikformer has 1 stage; this configuration has {len(self.stages)}")
         if self.image_size % self.stride:
             raise ConfigError(f"image_size is {self.image_size}; it must be a multiple of the stride, {self.stride}")
+        if self.largest_layer > limits.MOST_VALUES:
+            raise ConfigError(
+                f"image_size is {self.image_size} and time_steps {self.time_steps}: a layer has "
+                f"{self.largest_layer:,} values for one image; it must have at most {limits.MOST_VALUES:,}"
+            )
         if self.neuron == "plif" and self.tau == 1:
             raise ConfigError(f"tau is {self.tau}; it must be at least 1 time step, and more for plif")
         if self.residual == "pre-activation" and self.pooling == "spike":
@@ -257,6 +235,17 @@ class Config:
         for stage in self.stages:
             stride *= stage.embed.stride
         return stride
+
+    @property
+    def largest_layer(self) -> int:
+        """Values of the largest convolution of an image, over all time steps, before it is pooled."""
+        side, values = self.image_size, 0
+        for stage in self.stages:
+            for layer in stage.embed.layers:
+                values = max(values, layer.channels * side**2)
+                side //= 2 if layer.pool else 1
+            values = max(values, stage.dim * stage.mlp_ratio * side**2)
+        return self.time_steps * values
 
     def replace(self, **overrides: Any) -> Config:
         """The same configuration with some fields changed.

@@ -6,7 +6,7 @@ import zipfile
 
 import pytest
 import torch
-from hostile.case import Case
+from hostile.case import MOST_MEMORY, Case
 from hostile.checkpoints.files import (
     Call,
     Storage,
@@ -135,6 +135,7 @@ CASES = {
     "config: an attention that is another part": config(
         "attention_name", "'mlp'", stages=extended({"attention_name": "mlp"})
     ),
+    "config: layers of gigabytes": config("image_size", "2048", "at most 134,217,728", image_size=2048),
     "config: huge images": config("image_size", "at most 2,048", image_size=10**9),
     "config: markup and control characters": config("name", "printable", name="[/x]\x1b[2J"),
     "config: neither table nor list": text("configuration", "3", "must be a table"),
@@ -260,6 +261,14 @@ def test_metadata_are_printed_as_they_are(command, tmp_path):
     assert outcome.status == 0, outcome
     for part in ("[/x]", "[bold", "[link=https://x]", "bell\\x07", "\\x1b[2J", "\\ud800"):
         assert part in outcome.out
+
+
+def test_what_would_take_gigabytes_to_describe_is_described_without(command, tmp_path):
+    write_weights(tmp_path / "x", config=described(image_size=300))
+    outcome = command("info", "x")
+    assert outcome.status == 0, outcome
+    assert outcome.peak < MOST_MEMORY
+    assert "none: a layer has" in outcome.out
 
 
 def test_plain_data_of_training_scripts_are_read_by_functions_of_our_own(tmp_path):
