@@ -13,6 +13,8 @@ from hardware.errors import InputError
 from hardware.files import follow_links
 
 PRINTED = (1, 2)  # standard output and standard error
+DATA = {".parquet", ".csv", ".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp"}  # read from a folder
+METADATA = "metadata.jsonl"  # beside images
 
 
 def check_writable(
@@ -24,8 +26,9 @@ def check_writable(
     command fills with files of its own.
 
     Raises:
-        InputError: a file that is among what is read (by another name, too), lies in a folder that is read, is to be
-            written twice, or is where the command prints; or an input in a folder that is to be filled.
+        InputError: a file that is among what is read (by another name, too), that would be data of a folder that is
+            read, that is to be written twice, or that is where the command prints; or an input in a folder that is to
+            be filled.
     """
     outputs = [file for file in files if file is not None]
     filled = [folder for folder in folders if folder is not None]
@@ -50,7 +53,7 @@ def _check_apart(output: Path, source: Path, fills: bool) -> None:
     if place == read or (output.is_file() and source.is_file() and os.path.samefile(output, source)):
         if not _is_special(output):
             raise InputError(f"{output}: is what the command reads; give its output another name")
-    elif read.is_dir() and read in place.parents:
+    elif read.is_dir() and read in place.parents and _is_data(place):
         raise InputError(f"{output}: lies in {source}, which the command reads; give its output another place")
     elif fills and place in read.parents:
         raise InputError(f"{source}: lies in {output}, which the command fills; give its output another place")
@@ -87,6 +90,10 @@ def _check_folder(folder: Path) -> None:
     except OSError as error:
         reason = f"this folder cannot be written to ({error.strerror}); choose another"
         raise PermissionError(errno.EACCES, reason, str(there)) from error
+
+
+def _is_data(place: Path) -> bool:
+    return place.suffix.lower() in DATA or place.name == METADATA
 
 
 def _is_special(file: Path) -> bool:

@@ -105,7 +105,7 @@ def test_no_place_for_a_file(output, place, command):
         ((*VERIFY, "--json", "x", "--save-trace", "x"), "two outputs"),
         ((*VERIFY, "--report", ""), "empty"),
         ((*VERIFY, "--report", "model.nir"), "model.nir"),
-        ((*VERIFY[:-1], ".", "--report", "folder"), "which the command reads"),
+        ((*EXPORT[:-1], ".", "-o", "folder/test.parquet"), "which the command reads"),
         ((*VERIFY, "--report", "folder", "--load-trace", ""), "empty"),
         (("demo", "-o", ""), "empty"),
         (("demo", "-o", "model.nir"), "model.nir"),
