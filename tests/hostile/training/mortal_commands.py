@@ -5,6 +5,7 @@ hand at the N-th opening, renaming, removing or writing, or from outside when pa
 its state after every step.
 """
 
+import importlib
 import json
 import os
 import signal
@@ -14,15 +15,14 @@ from pathlib import Path
 
 from hostile.command_server import run, wait
 
+# All that a training imports; torch._dynamo comes with the first optimizer, and takes seconds.
+IMPORTED = ("qkformer.cli.commands", "qkformer.cli.train", "qkformer.training.loop", "accelerate", "torch._dynamo")
 EVENTS = ("open", "os.rename", "os.remove", "os.chmod", "os.truncate", "fcntl.flock")
 
 
 def main() -> None:
-
-    import qkformer.cli.commands
-    import qkformer.cli.train
-    import qkformer.training.loop  # noqa: F401
-
+    for name in IMPORTED:
+        importlib.import_module(name)
     for line in sys.stdin:
         print(json.dumps(serve(**json.loads(line))), flush=True)
 

@@ -7,7 +7,7 @@ import time
 import pytest
 import torch
 from amount import random_examples
-from hostile.checkpoints.shapes_of_files import changed, cut_up
+from hostile.checkpoints.shapes_of_files import changed, cut_up, places
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -178,3 +178,44 @@ def saved(zipped):
 def test_bytes(place, zipped, data):
     place.write_bytes(data.draw(cut_up(saved(zipped))))
     read(place)
+
+
+@pytest.fixture(scope="module")
+def finished(training, tmp_path_factory):
+    """The folder of a finished training, with its state once more as `whole`."""
+    folder = tmp_path_factory.mktemp("finished")
+    assert training(folder).status == 0
+    (folder / "model.state").rename(folder / "whole")
+    return folder
+
+
+CHANGES = st.lists(
+    st.tuples(st.integers(0, 10**6), st.sampled_from([GONE, 0, -1, 99, 1.5, None, "x", True])), min_size=1, max_size=3
+)
+
+
+@pytest.mark.long
+@given(CHANGES)
+@random_examples(30)
+def test_states_through_the_command(finished, training, changes):
+    """Resumed, or refused in one line that names the state."""
+    folder = finished
+    state = torch.load(folder / "whole", weights_only=True)
+    for number, value in changes:
+        every = [path for path in places(state) if not isinstance(part(state, path[:-1]), tuple)]
+        *way, last = every[number % len(every)]
+        if value is GONE:
+            del part(state, way)[last]
+        else:
+            part(state, way)[last] = value
+    torch.save(state, folder / "model.state")
+    end = training(folder, "--resume")
+    assert end.status in (0, 2), end
+    assert end.status == 0 or (end.err.startswith(f"error: {folder}/model.state") and end.err.count("\n") == 1), end
+
+
+def part(table, path):
+    """What is at a path of a nested table."""
+    for name in path:
+        table = table[name]
+    return table
