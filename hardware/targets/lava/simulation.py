@@ -33,6 +33,7 @@ from .supervise import LavaError, run_supervised
 from .undisturbed import private_folder
 
 MOST_PROCESSES = 200  # of the operating system, that two cores still serve in reasonable time
+MOST_SECTIONS = 1_000
 MOST_VALUES = 200_000  # sent from process to process at each time step
 
 PACKAGES = Path(__file__).parents[3]  # the folder of the package that runs here
@@ -156,12 +157,12 @@ def checked(graph: nir.NIRGraph, *, bit_accurate: bool, fused: bool, chip: Chip)
 def sections_for(plan: Schedule, sections: int | None, *, lavas_own: bool) -> int:
     """How many sections a network runs in; 0 for Lava's own processes. Raises InputError for a number that is none."""
     if sections is None:
-        return 0 if lavas_own else min(default_sections(plan), len(plan.populations))
+        sections = 0 if lavas_own else default_sections(plan)
     if sections < 0 or (sections and lavas_own):
         raise InputError(f"sections is {sections}; it must be at least 0, and 0 for Lava's own models")
-    if sections > (most := len(plan.populations)):
-        raise InputError(f"sections is {sections}; it can be at most {most}, which is how many populations there are")
-    return sections
+    if sections > MOST_SECTIONS:
+        raise InputError(f"sections is {sections}; at most {MOST_SECTIONS:,} are possible, each is a process")
+    return min(sections, len(plan.populations))  # of which each is in one section
 
 
 def default_sections(plan: Schedule) -> int:

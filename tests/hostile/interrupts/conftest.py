@@ -5,10 +5,20 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
+import nir
+import numpy as np
+import psutil
 import pytest
+from digits_folder import write_digits
 from hostile.leftovers import Witness
+from small_graphs import conv, flatten_node, lif
+from small_graphs import graph as graph_of
+
+from hardware.graph.encoding import Encoding
+from hardware.graph.file import write_graph
 
 HANGS = 280  # seconds, on a machine however busy
 
@@ -37,10 +47,21 @@ class Command:
         assert self.started.stdout.readline() == "begins\n"
 
     def press(self, number=signal.SIGINT, after: float = 0.0):
-        """Send a signal to the whole group, unless the command has ended."""
-        time.sleep(after)
+        """Send a signal to the whole group when it has used so many seconds of processor time, or soon after."""
+        while self.started.poll() is None and self.used() < after:
+            time.sleep(0.01)
         if self.started.poll() is None:
             os.killpg(self.started.pid, number)
+
+    def used(self) -> float:
+        """Seconds of processor time, the children included."""
+        spent = 0.0
+        with suppress(psutil.NoSuchProcess):
+            command = psutil.Process(self.started.pid)
+            for process in [command, *command.children(recursive=True)]:
+                with suppress(psutil.NoSuchProcess):
+                    spent += sum(process.cpu_times()[:4])
+        return spent
 
     def end(self) -> tuple[int, str]:
         """Exit status and what is on standard error."""
@@ -69,11 +90,21 @@ def start(tmp_path):
 
 @pytest.fixture(scope="session")
 def graph(tmp_path_factory):
-    """A NIR file of the shipped checkpoint."""
-    from export import quantize, to_nir, write_graph
-    from qkformer import load_checkpoint, load_data
-
+    """A NIR file of a small network that takes digits."""
+    nodes = {
+        "conv": conv(np.full((2, 1, 1, 1), 64), size=(8, 8)),
+        "spikes": lif((2, 8, 8), threshold=500),
+        "flat": flatten_node((2, 8, 8)),
+        "head": nir.Linear(np.ones((10, 128))),
+    }
+    network = graph_of((1, 8, 8), nodes, ["input -> conv -> spikes -> flat -> head -> output"], [10], type_check=False)
+    network.metadata = Encoding("small", (1, 8, 8), time_steps=4, input_scale=1 / 16).to_metadata()
     path = tmp_path_factory.mktemp("graph") / "model.nir"
-    model, _ = load_checkpoint("qkformer-digits")
-    write_graph(to_nir(quantize(model, load_data("digits", "train")[0])), path)
+    write_graph(network, path)
     return path
+
+
+@pytest.fixture(scope="session")
+def few_digits(tmp_path_factory):
+    """A folder of a few digits, to train on in seconds."""
+    return write_digits(tmp_path_factory.mktemp("few-digits"))

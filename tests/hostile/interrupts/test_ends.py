@@ -76,12 +76,10 @@ def test_swallowed_and_raised_again(how, start):
     assert start("targets", script=SWALLOWED.format(how=HOW[how])).end() == (130, "interrupted\n")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("number", "ended"),
-    [
-        (signal.SIGTERM, (143, "terminated\n")),
-        pytest.param(signal.SIGHUP, (129, "the terminal was closed\n"), marks=pytest.mark.long),
-    ],
+    [(signal.SIGTERM, (143, "terminated\n")), (signal.SIGHUP, (129, "the terminal was closed\n"))],
 )
 def test_in_lava(number, ended, start, graph, lava):
     arguments = ("simulate", graph, "-o", "t.trace", "--target", "lava", "--sections", "2", "--images", "360")

@@ -14,6 +14,7 @@ HOW = {
     "a reader that leaves": "| true",
     "standard error, too": "2>&1 | true",
 }
+QUICK = ("no standard error", "none at all", "a reader that leaves")
 SETTINGS = [{"COLUMNS": columns} for columns in ("0", "1", "2", "19", "-5", "many", "1" * 30, "1000000000", "١٠")] + [
     {"TERM": "dumb"},
     {"NO_COLOR": "1"},
@@ -44,7 +45,7 @@ def check(done, folder, status):
         assert word not in done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("how", HOW)
+@pytest.mark.parametrize("how", [pytest.param(how, marks=[] if how in QUICK else pytest.mark.long) for how in HOW])
 @pytest.mark.parametrize(
     ("arguments", "status"),
     [
@@ -61,7 +62,9 @@ def test_streams(how, arguments, status, tmp_path):
         assert (tmp_path / "t.json").read_text().startswith("{")
 
 
-@pytest.mark.parametrize("setting", SETTINGS, ids=str)
+@pytest.mark.parametrize(
+    "setting", [*SETTINGS[-2:], *(pytest.param(setting, marks=pytest.mark.long) for setting in SETTINGS[:-2])], ids=str
+)
 @pytest.mark.parametrize(
     ("arguments", "status"),
     [("compare ネット b", 2), *(pytest.param(name, 0, marks=pytest.mark.long) for name in ("targets", "train --help"))],

@@ -33,7 +33,7 @@ except UserError as error:
 
 
 class Run:
-    """The caller, its worker and Lava's processes. prepare: what the shell does before, in mounts of its own."""
+    """The caller, its worker and Lava's processes. prepare: what the shell does before, mounts in a room of its own."""
 
     def __init__(self, folder: Path, sections: int, steps: int = 4, images: int = 1_000_000, prepare: str = ""):
         self.temporary = folder / "temporary"
@@ -41,7 +41,8 @@ class Run:
         (folder / "caller.py").write_text(CALLER)
         command = [sys.executable, str(folder / "caller.py"), str(steps), str(images), str(sections)]
         if prepare:
-            command = ["unshare", "--mount", "sh", "-c", f'{prepare}; exec "$@"', "sh", *command]
+            own = ["unshare", "--mount"] if "mount" in prepare else []
+            command = [*own, "sh", "-c", f'{prepare}; exec "$@"', "sh", *command]
         self.out = folder / "out"
         paths = os.pathsep.join([str(folder), *filter(None, sys.path)])
         self.witness = Witness(self.temporary)

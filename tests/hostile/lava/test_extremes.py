@@ -72,7 +72,7 @@ EXTREMES = {
         np.full((3, 1, 1, 1, 2), -500),
     ),
 }  # fmt: skip
-QUICK = {"neuron: membrane falls": 1, "output: a bias too large": 0}
+QUICK = {"neuron: membrane falls": 0}
 
 
 def outcome(run, *arguments, **options):
@@ -102,7 +102,7 @@ def test_extremes(name, sections, lava):
         assert hardware.compare(expected, found).mismatches == 0
 
 
-@pytest.mark.parametrize("sections", [-1, 4, 10**9, 10**30])
+@pytest.mark.parametrize("sections", [-1, 1001, 10**9, 10**30])
 def test_sections_are_limited(sections, refuses, lava):
     with refuses(InputError, f"sections is {sections}"):
         simulate(neuron(lif([1])), given(1), sections=sections)

@@ -16,6 +16,11 @@ def check_refused(started, *names):
         assert name in lines[0]
 
 
+def check_done_or_refused(started):
+    status, lines = started.outcome()
+    assert (status, lines) == (0, ["equal"]) or (status == 2 and len(lines) == 1), lines
+
+
 @pytest.mark.parametrize("sections", [pytest.param(0, marks=pytest.mark.long), 2])
 @pytest.mark.parametrize("size", ["16k", *(pytest.param(size, marks=pytest.mark.long) for size in ("64k", "1m"))])
 def test_no_room_for_temporary_files(size, sections, own_mounts):
@@ -52,20 +57,33 @@ def test_a_disk_fills_up_while_it_runs(place, sections, own_mounts):
     assert (status, lines) == (0, ["equal"]) or (status == 2 and len(lines) == 1 and "bytes free in" in lines[0])
 
 
+@pytest.mark.parametrize("sections", [0, pytest.param(2, marks=pytest.mark.long)])
+@pytest.mark.parametrize(
+    "limit",
+    [
+        pytest.param(limit, marks=[] if limit == "-d 100" else pytest.mark.long)
+        for limit in ("-d 100", "-d 200", "-d 300", "-d 400", "-v 500", "-v 1000")
+    ],
+)
+def test_memory_is_short(limit, sections, run):
+    option, megabytes = limit.split()
+    check_done_or_refused(run(sections, images=100, prepare=f"ulimit {option} $(({megabytes} * 1024))"))
+
+
 @pytest.mark.long
 @pytest.mark.parametrize("sections", [0, 2])
-@pytest.mark.parametrize("kind", [resource.RLIMIT_AS, resource.RLIMIT_DATA])
-@pytest.mark.parametrize("megabytes", [100, 200, 400])
-def test_memory_is_short(megabytes, kind, sections, run):
-    started = run(sections, images=100)
-    started.wait_for("started")
-    resource.prlimit(started.worker().pid, kind, (megabytes * MEGABYTE,) * 2)
-    status, lines = started.outcome()
-    assert (status, lines) == (0, ["equal"]) or (status == 2 and len(lines) == 1), lines
+@pytest.mark.parametrize("which", ["worker", "last"])
+@pytest.mark.parametrize("stage", ["channels", "running"])
+def test_memory_becomes_short(stage, which, sections, run):
+    started = run(sections, images=300)
+    started.wait_for(stage)
+    resource.prlimit(started.victim(which).pid, resource.RLIMIT_DATA, (10 * MEGABYTE,) * 2)
+    check_done_or_refused(started)
 
 
-@pytest.mark.parametrize("sections", [0, pytest.param(2, marks=pytest.mark.long)])
-@pytest.mark.parametrize("files", [12, *(pytest.param(files, marks=pytest.mark.long) for files in (6, 24, 48))])
+@pytest.mark.long
+@pytest.mark.parametrize("sections", [0, 2])
+@pytest.mark.parametrize("files", [6, 12, 24, 48])
 def test_open_files_are_short(files, sections, run):
     started = run(sections)
     started.wait_for("started")
