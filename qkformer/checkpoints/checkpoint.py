@@ -70,10 +70,10 @@ def find_checkpoint(name: str | Path) -> Path:
     path = Path(name)
     if str(name) in shipped_checkpoints() and not path.is_file():
         return SHIPPED / f"{name}{SUFFIX}"
-    if path.exists():
+    if str(name).strip() and path.exists():
         check_file(path)
         return path
-    raise CheckpointError(f"{name}: no such file; checkpoints shipped by name are {', '.join(shipped_checkpoints())}")
+    raise CheckpointError(f"{str(name) or repr('')}: no such file; checkpoints shipped by name are {', '.join(shipped_checkpoints())}")
 
 
 def load_checkpoint(path: str | Path, **overrides: Any) -> tuple[SpikingTransformer, Config]:

@@ -176,7 +176,8 @@ def test_one_file_of_arrays_serves_every_command(qkformer, refused):
     assert f"accuracy {100 * accuracy:.2f} %" in result.out
     assert qkformer("export", model, "--data", "digits.npz", "-o", "model.nir").status == 0
     np.savez("few.npz", images=arrays["test_images"])
-    refused("train", "qkformer-digits", "--data", "few.npz", names=["few.npz", "train_images, train_labels", "missing"])
+    missing = ["few.npz", "train_images, train_labels", "missing"]
+    refused("train", "qkformer-digits", "--data", "few.npz", "--overwrite", names=missing)
 
 
 def test_commands_read_folders_of_images(qkformer, few_digits):
