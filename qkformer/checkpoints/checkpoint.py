@@ -73,7 +73,8 @@ def find_checkpoint(name: str | Path) -> Path:
     if str(name).strip() and path.exists():
         check_file(path)
         return path
-    raise CheckpointError(f"{str(name) or repr('')}: no such file; checkpoints shipped by name are {', '.join(shipped_checkpoints())}")
+    given, shipped = str(name) or repr(""), ", ".join(shipped_checkpoints())
+    raise CheckpointError(f"{given}: no such file; checkpoints shipped by name are {shipped}")
 
 
 def load_checkpoint(path: str | Path, **overrides: Any) -> tuple[SpikingTransformer, Config]:
