@@ -11,6 +11,8 @@ import json
 import os
 import secrets
 import signal
+import sys
+import threading
 import traceback
 from collections.abc import Callable, Iterator
 from multiprocessing import Process, connection, shared_memory
@@ -50,6 +52,7 @@ class Worker:
         os.dup2(2, 1)  # what others print is no message
         _die_with(int(os.environ[PARENT]))
         os.register_at_fork(after_in_child=self._enter_child)
+        threading.excepthook, sys.unraisablehook = _end_in_a_thread, _end_without_memory
         prefix = self._folder.name  # tells the parent which segments are this worker's
         shared_memory._make_filename = lambda: f"/{prefix}-{secrets.token_hex(8)}"  # type: ignore[attr-defined]  # private
         # A socket's path may have 107 characters, fewer than many a TMPDIR; names that begin with 0 are no paths.
@@ -101,6 +104,23 @@ class Worker:
     def _enter_child(self) -> None:
         parent, self._id = self._id, os.getpid()
         _die_with(parent)
+
+
+def _end_in_a_thread(lost: threading.ExceptHookArgs) -> None:
+    """A process whose thread has died would be waited for, for ever: it ends, which is seen."""
+    try:
+        threading.__excepthook__(lost)
+    finally:
+        os._exit(1)
+
+
+def _end_without_memory(lost: sys.UnraisableHookArgs) -> None:
+    """So does one whose thread could not even begin."""
+    try:
+        sys.__unraisablehook__(lost)
+    finally:
+        if issubclass(lost.exc_type, MemoryError):
+            os._exit(1)
 
 
 def describe_exit(status: int) -> str:
