@@ -16,7 +16,7 @@ from hardware.files import write_atomically
 
 
 def write_whole(path: str | Path, write: Callable[[Path], object]) -> Path:
-    """As `write_atomically`; OSError names the file, also where a library says in its own words what the system said.
+    """As `write_atomically`; an OSError also where safetensors says in its own words what the system said.
 
     Raises:
         OSError: the disk is full, or the like. What was at the path is still there.
@@ -26,11 +26,7 @@ def write_whole(path: str | Path, write: Callable[[Path], object]) -> Path:
     except safetensors.SafetensorError as error:
         if not (number := re.search(r"os error (\d+)", str(error))):
             raise
-        raise _named(int(number[1]), path) from error
-    except OSError as error:
-        if error.filename or error.errno is None:
-            raise
-        raise _named(error.errno, path) from error
+        raise OSError(int(number[1]), os.strerror(int(number[1])), str(path)) from error
 
 
 def write_pickle(path: Path, contents: Any) -> None:
@@ -59,7 +55,3 @@ class _Remembering(io.BufferedWriter):
         except OSError as error:
             self.failure = error
             raise
-
-
-def _named(number: int, path: str | Path) -> OSError:
-    return OSError(number, f"{os.strerror(number)}; what was there before is still there", str(path))

@@ -221,7 +221,7 @@ CASES = {
     "file: a device": Case(("info", "/dev/zero"), ("/dev/zero", "device or pipe")),
     "file: a link to itself": Case(("info", "x"), ("x",), lambda folder: (folder / "x").symlink_to("x")),
     "file: a name too long": Case(("info", "x" * 5000), ("too long",)),
-    "file: nameless": Case(("info", ""), ("is a folder",)),
+    "file: nameless": Case(("info", ""), ("'': no such file",)),
 }
 THROUGH_COMMANDS = (
     "config: NaN tau",
