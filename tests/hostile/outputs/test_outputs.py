@@ -60,7 +60,9 @@ def content(place):
     return {path.name: path.read_bytes() for path in place.iterdir() if path.is_file()}
 
 
-@pytest.mark.parametrize("output", OUTPUTS)
+@pytest.mark.parametrize(
+    "output", [pytest.param(o, marks=LONG) if "verify" in o and o != "verify --json" else o for o in OUTPUTS]
+)
 def test_no_input_is_written_over(output, place, command):
     arguments, reads = OUTPUTS[output]
     for name in reads:
@@ -73,7 +75,7 @@ def test_no_input_is_written_over(output, place, command):
     assert content(place) == before
 
 
-@pytest.mark.parametrize("output", OUTPUTS)
+@pytest.mark.parametrize("output", [o if o in CHEAP else pytest.param(o, marks=LONG) for o in OUTPUTS])
 def test_no_place_for_a_file(output, place, command):
     arguments, _ = OUTPUTS[output]
     before = content(place)

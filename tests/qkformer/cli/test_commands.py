@@ -202,7 +202,7 @@ def test_export_prints_the_certificate(qkformer, graph):
     assert hardware.compare(once, again).mismatches == 0
 
 
-@pytest.mark.parametrize("backend", ["interpreter", "lava"])
+@pytest.mark.parametrize("backend", ["interpreter", pytest.param("lava", marks=pytest.mark.long)])
 def test_simulate_writes_a_trace(backend, qkformer, graph, lava):
     result = qkformer("simulate", graph, "--backend", backend, "--images", 3, "-o", "trace.npz", "--json", "s.json")
     assert result.status == 0

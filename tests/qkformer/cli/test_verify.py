@@ -237,6 +237,7 @@ def test_few_gates_are_executed_unasked_and_many_are_named(qkformer, nested):
     assert at_once["populations"] == found["populations"]
 
 
+@pytest.mark.long
 def test_gates_in_lava(qkformer, nested, lava):
     assert qkformer(*nested, "--against", "lava", "--gates").status == 0
     assert parity()["fused"] == {"lava": []}
