@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from .printable import printable
+
 
 class UserError(Exception):
     """Something that whoever called can mend. The message is one line: the thing, its value, the limit, what to do."""
+
+    def __str__(self) -> str:
+        return printable(super().__str__())
 
 
 class InputError(UserError, ValueError):
@@ -32,5 +37,8 @@ class TargetError(UserError, RuntimeError):
 
     def __init__(self, summary: str, details: str = "") -> None:
         super().__init__(f"{summary}\n\n{details}".strip())
-        self.summary = summary
+        self.summary = printable(summary)
         self.details = details
+
+    def __str__(self) -> str:
+        return f"{self.summary}\n\n{self.details}".strip()

@@ -5,4 +5,4 @@ The public names are listed in `__init__.pyi`; each is imported when it is first
 
 from hardware.lazy import attach
 
-__all__, __getattr__, __dir__ = attach(__name__, __file__)
+__getattr__, __dir__ = attach(__name__, __file__)

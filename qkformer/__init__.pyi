@@ -1,5 +1,5 @@
 from .checkpoints.checkpoint import CheckpointInfo, inspect_checkpoint, load_checkpoint, read_metadata, save_checkpoint
-from .checkpoints.state_dict import CheckpointError
+from .checkpoints.errors import CheckpointError
 from .data.images import load_data
 from .data.sources.digits import load_digits
 from .models.catalogue import config_names, get_config

@@ -95,6 +95,7 @@ def own_files(tmp_path):
     np.savez(tmp_path / "data.npz", images=images[:2].numpy(), labels=labels[:2].numpy())
 
 
+@pytest.mark.long
 def test_python_of_the_readme(tmp_path, lava, onnx):
     (code,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
     statements = [line for line in code.splitlines() if line.strip()]
@@ -115,6 +116,7 @@ def test_python_of_the_guide(name, own_files, tmp_path, monkeypatch):
     exec("".join(blocks), {"__name__": "example"})
 
 
+@pytest.mark.long
 def test_your_own_checkpoint_in_three_commands(qkformer, own_files, lava, onnx):
     section = re.search(r"## Your own checkpoint\n\n((?:    .*\n)+)", README)[1]
     commands = [shlex.split(line) for line in section.splitlines()]

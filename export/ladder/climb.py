@@ -30,6 +30,7 @@ from hardware.parity.divergence import Side, explain
 from hardware.parity.results import LadderStep
 from hardware.progress import Progress
 from hardware.report.bundle import smallest_failing, write_bundle
+from hardware.report.owned_folder import check_owned, remove_owned
 from hardware.targets.interface import require
 from hardware.targets.registry import get_targets
 from qkformer import SpikingTransformer, record_spikes
@@ -44,6 +45,7 @@ from .leaks import find_leaks
 from .reference_graph import reference_graph
 
 FIXED, INTERPRETER, READ_BACK = "fixed", "interpreter", "read back"
+BUNDLE = "bundle"  # in the folder of results
 MOST_GATES = 1_000_000  # that are executed unless it is said
 
 Watch = Callable[[str], AbstractContextManager[Progress | None]]
@@ -88,16 +90,20 @@ def run_ladder(
 ) -> Ladder:
     """Climb the ladder with images [B, C, H, W]; model.nir and perhaps bundle/ are written to a folder.
 
+    The bundle of an earlier run is replaced or, where this run has none, removed.
+
     targets: names of `hardware.targets()`, or targets by name; the interpreter runs twice, from memory and from the
     file. options: of each target by its name. gates: whether the gates of marked nested graphs are executed; unless
     given, where there are fewer than a million. reference: the trace of the fixed model on another machine, in place of
     the rungs before it. fail_fast: stop at the first step that must be equal and is not. memory_limit: megabytes that
     each rung's packed trace may take; the rest goes to disk. watch: called with the name of a rung under way; gives a
     context whose value is the target's progress.
-    Raises InputError for an unknown target or a reference of another network or other inputs, NotAvailableError for a
-    target that is not there, and what quantizing, lowering and targets do.
+    Raises InputError for an unknown target, a reference of another network or other inputs, or a folder bundle/ that
+    holds what is not ours; NotAvailableError for a target that is not there; and what quantizing, lowering and targets
+    do.
     """
     chosen = dict(targets) if isinstance(targets, Mapping) else get_targets(targets)
+    check_owned(Path(folder) / BUNDLE)
     for target in chosen.values():
         require(target)
     total = sum(count_gates(fixed).values())
@@ -153,6 +159,8 @@ class _Climb:
         for name in self.targets:
             if not (self.fail_fast and self._failed()):
                 self._target(READ_BACK if name == INTERPRETER else name, name, read)
+        if self.script is None:
+            remove_owned(self.folder / BUNDLE)
         report = replace(
             hardware.combine(self.exact, accuracy=self._accuracy(labels), versions=self.versions),
             ladder=tuple(self.steps),
@@ -227,7 +235,7 @@ class _Climb:
             run = partial(self.targets[name].run, **self.options[name])
             part = smallest_failing(reference, target, run, first.population)
             self.script = write_bundle(
-                self.folder / "bundle",
+                self.folder / BUNDLE,
                 reference,
                 target,
                 part,

@@ -6,9 +6,11 @@ import copy
 from dataclasses import dataclass
 from functools import singledispatch
 
+import torch
 from torch import nn
 
 from hardware.chip import Chip
+from hardware.errors import RangeError
 
 from ..network.certificate import LayerCertificate
 from ..network.fixed_layers import FixedConv, FixedCurrentPool, FixedLIF, Gate, Readout
@@ -63,7 +65,14 @@ def _(rule: NeuronRule) -> FixedPart:
 
 @fixed_part.register
 def _(rule: HeadRule) -> FixedPart:
-    head, _, _ = rule.decide()
+    head, _, bias = rule.decide()
+    largest, limit = head.certificate.largest_bias, torch.iinfo(torch.int32).max
+    if largest > limit:
+        worst = bias.abs().max().item() / rule.tokens
+        raise RangeError(
+            f"{head.certificate.name}: bias {worst:g} is {largest:.6g} at the scale of its weights, "
+            f"{head.certificate.scale:.3g}; int32 holds {limit}: train with a smaller bias"
+        )
     return FixedPart({rule.name: Readout(head.weight, head.bias)}, head.certificate)
 
 
@@ -73,4 +82,10 @@ def _(rule: IntegerRule) -> FixedPart:
 
 
 def _lif(name: str, neuron: FixedNeuron, chip: Chip) -> FixedLIF:
+    low, high = chip.threshold_range
+    if not low <= neuron.threshold <= high:
+        raise RangeError(
+            f"{name}: threshold {neuron.threshold} is outside {low} .. {high} at the scale of its layer's weights and "
+            "biases; the largest of them is out of all proportion: train with smaller ones"
+        )
     return FixedLIF(neuron.decay, neuron.threshold, name, chip)

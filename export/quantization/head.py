@@ -31,7 +31,8 @@ def quantize_head(name: str, weight: Tensor, bias: Tensor, stream: Stream, token
     stream: what arrives at each token.
     """
     weight = weight * stream.scale
-    scale = max(weight.abs().max().item() / chip.largest_weight, torch.finfo(torch.float64).tiny)
+    largest_bias = bias.abs().max().item() / chip.message_limit
+    scale = max(weight.abs().max().item() / chip.largest_weight or largest_bias, torch.finfo(torch.float32).tiny)
     fixed_weight = (weight / scale).round()
     fixed_bias = (bias / scale).round()
     _, _, bound = sum_bound(fixed_weight, fixed_bias, tokens * stream.low, tokens * stream.high)

@@ -62,6 +62,8 @@ def weight_exponent(weights: np.ndarray, chip: Chip) -> int:
 def check_weights(name: str, weights: np.ndarray, chip: Chip) -> None:
     """Raise RangeError unless the weights are mantissas times one shared power of two."""
     check_integer(name, "weight", weights)
+    low, high = (end << chip.weight_exponent_range[1] for end in chip.weight_range)
+    check_range(name, "weight", weights, low, high)
     scale = 1 << weight_exponent(weights, chip)
     check_range(name, "weight", weights, chip.weight_range[0] * scale, chip.weight_range[1] * scale)
 

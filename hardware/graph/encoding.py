@@ -55,11 +55,21 @@ class Encoding:
         images: an array or a CPU tensor, [B, C, H, W], or event counts [B, T, C, H, W]. Raises InputError for
         another shape or type, NaN or infinity.
         """
-        values = self.present(images) / self.input_scale
-        return np.rint(values).clip(-INPUT_LIMIT, INPUT_LIMIT).astype(np.int8)
+        return self._shown(self._rounded(self._checked(images)).clip(-INPUT_LIMIT, INPUT_LIMIT), np.int8)
+
+    def count_saturated(self, images: Any) -> int:
+        """How many of the images' values `encode` cuts off, |round(images / input_scale)| > 127."""
+        return int(np.count_nonzero(np.abs(self._rounded(np.asarray(images, np.float64))) > INPUT_LIMIT))
+
+    def _rounded(self, values: np.ndarray) -> np.ndarray:
+        return np.rint(values / self.input_scale)
 
     def present(self, images: Any) -> np.ndarray:
         """Images as they are, in time: float64 [T, B, C, H, W]. Raises what `encode` does."""
+        return self._shown(self._checked(images), np.float64)
+
+    def _checked(self, images: Any) -> np.ndarray:
+        """What may be shown, float64."""
         images = np.asarray(images)
         wanted = (self.time_steps, *self.input_shape) if self.events else tuple(self.input_shape)
         if images.shape[1:] != wanted or images.ndim != len(wanted) + 1 or not len(images):
@@ -70,6 +80,11 @@ class Encoding:
         values = images.astype(np.float64)
         if not np.isfinite(values).all():
             raise InputError(f"{self.name}: an input is NaN or infinite")
+        return values
+
+    def _shown(self, values: np.ndarray, dtype: Any) -> np.ndarray:
+        """In time, [T, B, C, H, W]: an image is there at every time step."""
+        values = values.astype(dtype, copy=False)
         if self.events:
             return np.ascontiguousarray(values.swapaxes(0, 1))
         return np.repeat(values[None], self.time_steps, axis=0)
@@ -93,17 +108,36 @@ def encoding_of(graph: nir.NIRGraph) -> Encoding:
             "call hardware.interpret or hardware.lava.simulate with integer inputs instead"
         )
     try:
-        channels, height, width = map(_integer, np.asarray(found["input_shape"]).reshape(-1))
+        channels, height, width = _shape(found["input_shape"])
         return Encoding(
             name=_text(found["name"]),
             input_shape=(channels, height, width),
             time_steps=_integer(found["time_steps"]),
-            input_scale=float(found["input_scale"]),
-            logit_scale=float(found["logit_scale"]),
-            events=bool(_integer(found["events"])),
+            input_scale=_number(found["input_scale"]),
+            logit_scale=_number(found["logit_scale"]),
+            events=_flag(found["events"]),
         )
     except (TypeError, ValueError, OverflowError) as error:
         raise GraphError(f"the graph's metadata does not say how images are encoded: {error}") from error
+
+
+def _shape(value: Any) -> list[int]:
+    lengths = np.asarray(value).reshape(-1)
+    if len(lengths) != 3:
+        raise ValueError(f"input_shape is {lengths.tolist()}; channels, height and width are needed")
+    return [_integer(length) for length in lengths]
+
+
+def _number(value: Any) -> float:
+    if np.ndim(value) or np.asarray(value).dtype.kind not in "biuf":
+        raise ValueError(f"{value!r} is not a number")
+    return float(value)
+
+
+def _flag(value: Any) -> bool:
+    if _integer(value) not in (0, 1):
+        raise ValueError(f"events is {value}; it must be 0 or 1")
+    return bool(value)
 
 
 def _text(value: Any) -> str:
@@ -111,6 +145,6 @@ def _text(value: Any) -> str:
 
 
 def _integer(value: Any) -> int:
-    if float(value) != int(value):
+    if not _number(value).is_integer():
         raise ValueError(f"{value} is not an integer")
     return int(value)

@@ -20,8 +20,10 @@ from .flat import FlatGraph
 from .marks import check_mark, mark_of, marked_operation
 from .nodes import NodeKind, kind_of, node_kinds
 from .operations import Operation
+from .parameters import check_node, check_size
 from .windows import Shape
 
+DEEPEST = 64  # nested graphs inside one another
 MOST_EDGES = 1_000_000  # nested graphs that only pass values on may multiply them without end
 
 
@@ -43,15 +45,13 @@ def flatten(
     not fit and a mark that is wrong; RangeError for weights that the chip has no format for.
     """
     inlined = _Inlined(fused, chip, trust_marks)
-    nodes, edges = inlined.inline(graph, "")
+    inlined.inline(graph)
+    nodes, sources = inlined.without_ports()
     inputs = [name for name, node in nodes.items() if isinstance(node, nir.Input)]
     if len(inputs) != 1:
         raise GraphError(f"the graph has {len(inputs)} Input nodes ({', '.join(inputs) or 'none'}); it needs one")
     if not any(isinstance(node, nir.Output) for node in nodes.values()):
         raise GraphError("the graph has no Output node")
-    sources: dict[str, list[str]] = {name: [] for name in nodes}
-    for source, target in edges:
-        sources[target].append(source)
     order = _execution_order(nodes, sources)
     shapes: dict[str, Shape] = {}
     for name in order:
@@ -61,6 +61,7 @@ def flatten(
         else:
             kind.check_integers(name, nodes[name], chip)
         shapes[name] = kind.output_shape(name, nodes[name], *_arriving(name, nodes[name], sources[name], shapes))
+        check_size(name, shapes[name])
     order = _outputs_in_rows(graph, nodes, order, sources, shapes)
     flat = {name: nodes[name] for name in order}
     return FlatGraph(flat, {name: tuple(sources[name]) for name in order}, shapes, chip, frozenset(inlined.internal))
@@ -126,6 +127,8 @@ def _known_kind(name: str, node: Any) -> NodeKind:
 def _arriving(name: str, node: Any, sources: list[str], shapes: dict[str, Shape]) -> tuple[str, Shape]:
     """The first source and the shape of what arrives, which all sources must share."""
     if isinstance(node, nir.Input):
+        if sources:
+            raise GraphError(f"node '{name}' is the Input, but an edge leads to it from '{sources[0]}'")
         return "", ()
     if not sources:
         raise GraphError(f"node '{name}' has no input edge")
@@ -140,49 +143,69 @@ def _arriving(name: str, node: Any, sources: list[str], shapes: dict[str, Shape]
 
 @dataclass
 class _Inlined:
-    """Nested graphs made flat. internal: the gates of the marked ones."""
+    """Nested graphs made flat. internal: the gates of the marked ones; ports: nested Inputs and Outputs, by name."""
 
     fused: bool
     chip: Chip
     trust_marks: bool
+    nodes: dict[str, Any] = field(default_factory=dict)
+    edges: list[tuple[str, str]] = field(default_factory=list)
     internal: set[str] = field(default_factory=set)
+    ports: set[str] = field(default_factory=set)
 
-    def inline(self, graph: nir.NIRGraph, prefix: str) -> tuple[dict[str, Any], list[tuple[str, str]]]:
-        nodes: dict[str, Any] = {}
-        edges: list[tuple[str, str]] = []
+    def inline(self, graph: nir.NIRGraph, prefix: str = "", depth: int = 0, *, internal: bool = False) -> None:
+        """Add all nodes and edges of a graph, whose nodes are named with a prefix. internal: they are gates."""
+        if depth > DEEPEST:
+            raise GraphError(f"nested graph '{prefix[:-1]}' is {depth} graphs deep; {DEEPEST} is the limit")
         entries: dict[str, str] = {}  # nested graph -> its Input
         exits: dict[str, str] = {}  # nested graph -> its Output
         for key, node in graph.nodes.items():
             name = prefix + key
             if not isinstance(node, nir.NIRGraph):
                 _known_kind(name, node)
-                nodes[name] = node
+                check_node(name, node)
+                self._add(name, node, internal)
                 continue
+            entries[key], exits[key] = (_port(name, node, kind) for kind in (nir.Input, nir.Output))
             if operation := self._proven_operation(name, node):
-                nodes[name] = operation
+                self._add(name, operation, internal)
+                del entries[key], exits[key]
                 continue
-            inner_nodes, inner_edges = self.inline(node, f"{name}.")
-            if mark_of(node):
-                self.internal.update(inner_nodes)
-            entries[name], exits[name] = (_port(name, inner_nodes, kind) for kind in (nir.Input, nir.Output))
-            if taken := (nodes.keys() | {prefix + other for other in graph.nodes}) & inner_nodes.keys():
-                raise GraphError(f"node '{min(taken)}' exists twice: as it is, and inside nested graph '{name}'")
-            nodes |= inner_nodes
-            edges += inner_edges
-        for source, target in graph.edges:
-            for end in (source, target):
+            self.ports |= {f"{name}.{entries[key]}", f"{name}.{exits[key]}"}
+            self.inline(node, f"{name}.", depth + 1, internal=internal or mark_of(node) is not None)
+        for edge in graph.edges:
+            source, target = edge
+            for end in edge:
                 if end not in graph.nodes:
                     raise GraphError(f"an edge of the graph names node '{prefix + end}', which does not exist")
-            source, target = prefix + source, prefix + target
-            edges.append((exits.get(source, source), entries.get(target, target)))
-        for port in [*entries.values(), *exits.values()]:  # a nested Input or Output only passes values on
-            into = [s for s, t in edges if t == port]
-            out = [t for s, t in edges if s == port]
-            edges = [(s, t) for s, t in edges if port not in (s, t)] + [(s, t) for s in into for t in out]
-            if len(edges) > MOST_EDGES:
-                raise GraphError(f"nested graphs multiply to more than {MOST_EDGES:,} edges at '{port}'")
-            del nodes[port]
-        return nodes, edges
+            into = f"{target}.{entries[target]}" if target in entries else target
+            out = f"{source}.{exits[source]}" if source in exits else source
+            self.edges.append((prefix + out, prefix + into))
+
+    def _add(self, name: str, node: Any, internal: bool) -> None:
+        if not name or name.encode(errors="replace").decode() != name:
+            raise GraphError(f"node {name!r} has a name that is no text; every node needs one, in Unicode")
+        if name in self.nodes:
+            raise GraphError(f"node '{name}' exists twice: as it is, and inside a nested graph")
+        self.nodes[name] = node
+        if internal:
+            self.internal.add(name)
+
+    def without_ports(self) -> tuple[dict[str, Any], dict[str, list[str]]]:
+        """The nodes and the sources of each; a nested Input or Output only passes on what arrives at it."""
+        sources: dict[str, list[str]] = {name: [] for name in self.nodes}
+        for source, target in self.edges:
+            sources[target].append(source)
+        count = 0
+        for name in _execution_order(self.nodes, sources) if self.ports else ():
+            sources[name] = [
+                s for source in sources[name] for s in (sources[source] if source in self.ports else [source])
+            ]
+            count += len(sources[name])
+            if count > MOST_EDGES:
+                raise GraphError(f"nested graphs multiply to more than {MOST_EDGES:,} edges at '{name}'")
+        nodes = {name: node for name, node in self.nodes.items() if name not in self.ports}
+        return nodes, {name: sources[name] for name in nodes}
 
     def _proven_operation(self, name: str, graph: nir.NIRGraph) -> Operation | None:
         """What runs in the place of a nested graph, if anything may."""
@@ -197,10 +220,11 @@ def _has_no_gates(graph: nir.NIRGraph) -> bool:
     return all(isinstance(node, (nir.Input, nir.Output)) for node in graph.nodes.values())
 
 
-def _port(name: str, nodes: dict[str, Any], kind: type) -> str:
-    found = [key for key, node in nodes.items() if isinstance(node, kind)]
+def _port(name: str, graph: nir.NIRGraph, kind: type) -> str:
+    found = [key for key, node in graph.nodes.items() if isinstance(node, kind)]
     if len(found) != 1:
         raise GraphError(f"nested graph '{name}' has {len(found)} {kind.__name__} nodes; it needs one")
+    check_node(f"{name}.{found[0]}", graph.nodes[found[0]])
     return found[0]
 
 

@@ -9,15 +9,13 @@ Three answers, in this order:
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable
-from dataclasses import fields
-from typing import Any
 
 import nir
 import numpy as np
 
 from ..errors import GraphError, RangeError
+from .equality import same_graph
 from .flat import FlatGraph
 from .gates.primitives import MARK
 from .neuron import TIME_STEP
@@ -26,7 +24,6 @@ from .operations import Operation, operations
 
 SAMPLES = 125  # every combination of five rates for three inputs (self_attention.py)
 MOST_VALUES = 2_000_000  # of all gates and sums together, that are computed for the samples of one nested graph
-SHAPE_FIELDS = ("input_type", "output_type", "metadata")  # what NIR infers, and what nothing depends on
 
 
 def mark_of(graph: nir.NIRGraph) -> str | None:
@@ -45,6 +42,8 @@ def marked_operation(name: str, graph: nir.NIRGraph) -> Operation | None:
         tuple(int(n) for n in np.asarray(next(iter(ports.values()))).reshape(-1))
         for ports in (graph.input_type, graph.output_type)
     )
+    if any(len(shape) != 3 for shape in (input_shape, output_shape)):
+        raise GraphError(f"nested graph '{name}' is marked '{mark}', but its shapes are {input_shape}, {output_shape}")
     try:
         return operations()[mark].from_metadata(input_shape, output_shape, graph.metadata)
     except KeyError as error:
@@ -59,26 +58,10 @@ def is_proven(operation: Operation, graph: nir.NIRGraph) -> bool:
     """Whether the nested graph is, node for node and edge for edge, what the toolkit writes for the operation."""
     if any(isinstance(node, nir.NIRGraph) for node in graph.nodes.values()):
         return False
-    wanted = operation.gates()
-    return (
-        Counter(map(tuple, wanted.edges)) == Counter(map(tuple, graph.edges))
-        and wanted.nodes.keys() == graph.nodes.keys()
-        and all(_same(node, graph.nodes[name]) for name, node in wanted.nodes.items())
-    )
-
-
-def _same(wanted: nir.NIRNode, found: nir.NIRNode) -> bool:
-    if type(wanted) is not type(found):
-        return False
-    if isinstance(wanted, (nir.Input, nir.Output)):
-        sides = [next(iter(node.input_type.values())) for node in (wanted, found)]
-        return _equal(*sides)
-    names = [field.name for field in fields(wanted) if field.name not in SHAPE_FIELDS]
-    return all(_equal(getattr(wanted, name), getattr(found, name)) for name in names)
-
-
-def _equal(wanted: Any, found: Any) -> bool:
-    return np.array_equal(np.asarray(wanted), np.asarray(found))
+    gates = (node for node in graph.nodes.values() if isinstance(node, nir.Threshold))
+    if operation.gate_count != sum(int(np.size(node.threshold)) for node in gates):
+        return False  # so that a mark cannot ask for more gates than the file has
+    return same_graph(operation.gates(), graph)
 
 
 def disagreement(operation: Operation, gates: FlatGraph) -> str | None:
@@ -87,7 +70,7 @@ def disagreement(operation: Operation, gates: FlatGraph) -> str | None:
     As many samples are taken as `MOST_VALUES` allows; none of a graph that is larger for one.
     """
     values = sum(int(np.prod(shape)) for shape in gates.shapes.values())
-    count = min(SAMPLES, MOST_VALUES // max(1, values))
+    count = min(SAMPLES, MOST_VALUES // max(1, values, operation.largest))
     if not count:
         return None
     inputs = operation.samples(np.random.default_rng(0), count)

@@ -128,6 +128,8 @@ class FloatNeuron:
         for field, values in zeros.items():
             if np.any(values):
                 raise GraphError(f"{name}: {field} is not 0")
+        if not np.all(gain):
+            raise GraphError(f"{name}: r is 0; no input would reach the membrane")
         return cls(1.0 - rate, gain, threshold.astype(np.float64))
 
     def run(self, current: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -15,12 +15,12 @@ import nir
 import numpy as np
 
 from ..chip.chip import Chip
-from ..files import write_atomically
 from ..graph.file import write_graph
 from ..graph.subgraph import Subgraph, subgraph
 from ..parity.divergence import Side
 from ..parity.explanation import Explanation
 from ..trace.spike_trace import SpikeTrace
+from .owned_folder import replace_owned
 
 RunGraph = Callable[[nir.NIRGraph, np.ndarray], Mapping[str, np.ndarray]]
 
@@ -68,14 +68,10 @@ def write_bundle(
 
     part: what smallest_failing found. backend: the name of the target to run it again on, with its options.
     Written are graph.nir, spikes.trace (the inputs, and the last population's spikes on both sides), about.json,
-    reproduce.py and a copy of this package.
+    reproduce.py and a copy of this package. The folder is replaced whole; what is not ours there raises InputError.
     """
-    folder = Path(folder)
     name = explanation.divergence.population
-    folder.mkdir(parents=True, exist_ok=True)
-    write_graph(part.graph, folder / "graph.nir")
     spikes = {"inputs": part.inputs(reference.values), "reference": reference.trace[name], "target": target.trace[name]}
-    SpikeTrace(spikes).save(folder / "spikes.trace")
     about = {
         "population": name,
         "populations": part.populations,
@@ -85,9 +81,21 @@ def write_bundle(
         "explanation": explanation.to_dict(),
         "versions": dict(versions),
     }
-    text = json.dumps(about, indent=2) + "\n"
-    write_atomically(folder / "about.json", lambda temporary: temporary.write_text(text))
-    copy = folder / PACKAGE.name
-    shutil.rmtree(copy, ignore_errors=True)
-    shutil.copytree(PACKAGE, copy, ignore=shutil.ignore_patterns("__pycache__", SCRIPT.name))
-    return Path(shutil.copy(SCRIPT, folder / SCRIPT.name))
+
+    def fill(place: Path) -> None:
+        write_graph(part.graph, place / "graph.nir")
+        SpikeTrace(spikes).save(place / "spikes.trace")
+        (place / "about.json").write_text(json.dumps(about, indent=2) + "\n")
+        _copy_package(place / PACKAGE.name)
+        shutil.copyfile(SCRIPT, place / SCRIPT.name)
+
+    return replace_owned(folder, fill) / SCRIPT.name
+
+
+def _copy_package(place: Path) -> None:
+    """Copy this package without its script; modes are those of the umask, not of the installation."""
+    for file in sorted(PACKAGE.rglob("*")):
+        if file.is_file() and "__pycache__" not in file.parts and file != SCRIPT:
+            copy = place / file.relative_to(PACKAGE)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(file, copy)

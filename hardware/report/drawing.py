@@ -5,17 +5,18 @@ Colours come from the page's style sheet, so that they follow its dark and print
 
 from __future__ import annotations
 
-from html import escape
+import math
 
 import numpy as np
 
 from ..parity.explanation import Explanation, NeuronHistory
+from .html_text import as_html
 
 NEURONS_SHOWN = 24
 CELL = 9  # pixels a neuron and a time step
 MARGIN = 34
 PLOT_WIDTH, PLOT_HEIGHT = 420, 210
-PLOT_LEFT, PLOT_TOP, PLOT_BOTTOM = 58, 12, 40
+PLOT_LEFT, PLOT_TOP, PLOT_BOTTOM = 58, 22, 40  # the top leaves room for the label of a line there
 LABEL_HEIGHT = 14
 
 
@@ -43,7 +44,7 @@ def raster(reference: np.ndarray, trace: np.ndarray, title: str) -> str:
         for kind, mask in (("reference", wanted != 0), ("trace", found != 0), ("difference", different))
         if mask[:, shown].any()
     )
-    name = escape(f"Raster of {title}: {len(shown)} of {wanted.shape[1]} neurons, {samples} samples")
+    name = as_html(f"Raster of {title}: {len(shown)} of {wanted.shape[1]} neurons, {samples} samples")
     axis = f'<text x="0" y="{height - 8}">sample</text>'
     return (
         f'<svg class="raster" viewBox="0 0 {width} {height}" style="max-width:{1.5 * width:.0f}px" role="img" '
@@ -56,7 +57,8 @@ def membranes(explanation: Explanation) -> str:
     sides = {"reference": explanation.reference, "target": explanation.target}
     levels = {name: _levels(side) for name, side in sides.items()}
     thresholds = [side.threshold for side in sides.values() if side.threshold is not None]
-    values = [value for series in levels.values() for value in series] + thresholds + [0.0]
+    thresholds = [threshold for threshold in thresholds if math.isfinite(threshold)]
+    values = [value for series in levels.values() for value in series if math.isfinite(value)] + thresholds + [0.0]
     low, high = min(values), max(values)
     span = (high - low) or 1.0
     count = len(levels["reference"])
@@ -77,9 +79,10 @@ def membranes(explanation: Explanation) -> str:
         parts.append(f'<text x="{across(step):.1f}" y="{PLOT_HEIGHT - 20}" text-anchor="middle">{step}</text>')
     parts.append(f'<text x="{PLOT_WIDTH / 2}" y="{PLOT_HEIGHT - 4}" text-anchor="middle">time step</text>')
     for name, series in levels.items():
-        points = " ".join(f"{across(step):.1f},{down(value):.1f}" for step, value in enumerate(series))
+        finite = [(step, value) for step, value in enumerate(series) if math.isfinite(value)]
+        points = " ".join(f"{across(step):.1f},{down(value):.1f}" for step, value in finite)
         parts.append(f'<polyline class="line {name}" points="{points}"/>')
-        for step, value in enumerate(series):
+        for step, value in finite:
             fired = " fired" if sides[name].emitted[step] else ""
             radius = 6 if name == "reference" else 3.5
             parts.append(f'<circle class="{name}{fired}" cx="{across(step):.1f}" cy="{down(value):.1f}" r="{radius}"/>')

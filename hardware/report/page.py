@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from html import escape
 from pathlib import Path
 from string import Template
 
@@ -13,6 +12,7 @@ from ..files import write_atomically
 from ..parity.explanation import Explanation, NeuronHistory
 from ..parity.results import ParityReport
 from .drawing import membranes, raster
+from .html_text import as_html
 
 TEMPLATE = Path(__file__).with_name("report.html")
 RASTER_POPULATIONS, RASTER_SAMPLES = 6, 8
@@ -33,15 +33,15 @@ def write_report(
     about: what was run and with what, shown at the end.
     """
     page = Template(TEMPLATE.read_text(encoding="utf-8")).substitute(
-        title=escape(title),
+        title=as_html(title),
         verdict=_verdict(report),
         findings=_findings(report),
         ladder=_ladder(report),
         accuracy=_accuracy(report),
         divergence=_divergence(report.explanation) if report.explanation else "",
         rasters=_rasters(report, reference, trace),
-        reference_name=escape(names[0]),
-        trace_name=escape(names[1]),
+        reference_name=as_html(names[0]),
+        trace_name=as_html(names[1]),
         populations=_populations(report),
         flips=_flips(report),
         about=_pairs({**about, **{f"version of {name}": version for name, version in report.versions.items()}}),
@@ -62,7 +62,7 @@ def _counts(report: ParityReport) -> str:
 
 def _findings(report: ParityReport) -> str:
     items = "".join(
-        f"<li><strong>{escape(f.kind)}</strong> in <code>{escape(f.layer)}</code>: {escape(f.text)}</li>"
+        f"<li><strong>{as_html(f.kind)}</strong> in <code>{as_html(f.layer)}</code>: {as_html(f.text)}</li>"
         for f in report.findings
     )
     return f'<ol class="findings">{items}</ol>' if items else ""
@@ -71,7 +71,7 @@ def _findings(report: ParityReport) -> str:
 def _ladder(report: ParityReport) -> str:
     if not report.ladder:
         return ""
-    cards = [f'<li class="stage"><b>{escape(report.ladder[0].against)}</b></li>']
+    cards = [f'<li class="stage"><b>{as_html(report.ladder[0].against)}</b></li>']
     for step in report.ladder:
         if step.exact:
             kind = "bad" if step.mismatches else "good"
@@ -79,8 +79,8 @@ def _ladder(report: ParityReport) -> str:
         else:
             kind, outcome = "agrees", f"{100 * step.agreement:.3f} % of {step.compared:,} spikes agree"
         cards.append(
-            f'<li class="stage {kind}"><b>{escape(step.stage)}</b><span>{"must equal" if step.exact else "against"} '
-            f"{escape(step.against)}</span><span>{outcome}</span><span>logit error {step.logit_error:.2g}</span>"
+            f'<li class="stage {kind}"><b>{as_html(step.stage)}</b><span>{"must equal" if step.exact else "against"} '
+            f"{as_html(step.against)}</span><span>{outcome}</span><span>logit error {step.logit_error:.2g}</span>"
             f"<span>same top-1 {100 * step.same_top1:.4g} %</span><span>{step.seconds:.2f} s</span></li>"
         )
     return f'<section><h2>Ladder</h2><ol class="ladder">{"".join(cards)}</ol></section>'
@@ -96,7 +96,7 @@ def _accuracy(report: ParityReport) -> str:
 def _divergence(explanation: Explanation) -> str:
     first, reference, target = explanation.divergence, explanation.reference, explanation.target
     causes = "".join(
-        f"<li><strong>{escape(cause.kind)}</strong>: {escape(cause.text)}</li>"
+        f"<li><strong>{as_html(cause.kind)}</strong>: {as_html(cause.text)}</li>"
         for cause in explanation.causes or (explanation.cause,)
     )
     history = _table(
@@ -105,12 +105,12 @@ def _divergence(explanation: Explanation) -> str:
         groups=(("", 1), ("reference", 3), (first.target, 3)),
     )
     where = (
-        f"<code>{escape(first.population)}</code>, sample {first.sample}, time step {first.time_step}, neuron "
-        f"{list(first.neuron)}: {first.reference} in the reference, {first.value} in {escape(first.target)}. "
+        f"<code>{as_html(first.population)}</code>, sample {first.sample}, time step {first.time_step}, neuron "
+        f"{list(first.neuron)}: {first.reference} in the reference, {first.value} in {as_html(first.target)}. "
         f"The error is <strong>{explanation.origin}</strong>. {_threshold(explanation)}"
     )
     key = (
-        f'<span class="k reference"></span>reference <span class="k target"></span>{escape(first.target)} '
+        f'<span class="k reference"></span>reference <span class="k target"></span>{as_html(first.target)} '
         "(filled where it fires; membranes as each side's graph gives them)"
     )
     return (
@@ -135,7 +135,7 @@ def _arrivals(explanation: Explanation) -> str:
     if explanation.arrivals is None or explanation.arrived is None:
         return "<p>The inputs meet in a fused operation, where they have no weights of their own.</p>"
     rows = [
-        (escape(a.source), str(list(a.neuron)), str(a.value), f"{a.weight:g}", f"{a.value * a.weight:g}")
+        (as_html(a.source), str(list(a.neuron)), str(a.value), f"{a.weight:g}", f"{a.value * a.weight:g}")
         for a in explanation.arrivals
     ]
     shown = (
@@ -149,7 +149,7 @@ def _origins(explanation: Explanation) -> str:
     others = {name: origin for name, origin in explanation.origins.items() if name != explanation.divergence.population}
     if not others:
         return "<p>No other population differs.</p>"
-    rows = [(f"<code>{escape(name)}</code>", origin) for name, origin in others.items()]
+    rows = [(f"<code>{as_html(name)}</code>", origin) for name, origin in others.items()]
     table = _table(("population", "error"), rows, texts=2)
     return f"<details><summary>{len(rows)} later populations differ</summary>{table}</details>"
 
@@ -160,7 +160,7 @@ def _rasters(report: ParityReport, reference: Mapping[str, np.ndarray], trace: M
         wanted, found = (np.asarray(side[name])[:, :RASTER_SAMPLES] for side in (reference, trace))
         count = int(np.count_nonzero(wanted != found))
         state = f'<b class="bad">{count:,} differ</b>' if count else "equal"
-        caption = f"<figcaption><code>{escape(name)}</code> {state}</figcaption>"
+        caption = f"<figcaption><code>{as_html(name)}</code> {state}</figcaption>"
         drawings.append(f"<figure>{caption}{raster(wanted, found, name)}</figure>")
     return "".join(drawings)
 
@@ -183,7 +183,7 @@ def _populations(report: ParityReport) -> str:
         differs = (one[population.name].mismatches if population.name in one else None for one in targets.values())
         cells = [("–" if d is None else f'<b class="bad">{d:,}</b>' if d else "0") for d in differs]
         neurons, spikes = f"{population.neurons:,}", f"{population.spikes:,}"
-        name = f"<code>{escape(population.name)}</code>"
+        name = f"<code>{as_html(population.name)}</code>"
         rows.append((name, neurons, spikes, rate + bar, *cells, origins.get(population.name, "")))
     head = ("population", "neurons", "spikes", "firing rate", *(f"differ in {name}" for name in targets), "error")
     return _table(head, rows, sortable=True)
@@ -195,7 +195,7 @@ def _flips(report: ParityReport) -> str:
     ranked = sorted(report.flips, key=lambda layer: -layer.originated / layer.spikes)
     rows = [
         (
-            f"<code>{escape(layer.name)}</code>",
+            f"<code>{as_html(layer.name)}</code>",
             f"{layer.originated:,}",
             f"{100 * layer.originated / layer.spikes:.3f}",
             f"{layer.flips:,}",
@@ -217,7 +217,9 @@ def _flips(report: ParityReport) -> str:
 
 
 def _pairs(values: Mapping[str, str]) -> str:
-    rows = "".join(f"<div><dt>{escape(name)}</dt><dd>{escape(str(value))}</dd></div>" for name, value in values.items())
+    rows = "".join(
+        f"<div><dt>{as_html(name)}</dt><dd>{as_html(str(value))}</dd></div>" for name, value in values.items()
+    )
     return f"<dl>{rows}</dl>"
 
 
@@ -230,8 +232,8 @@ def _table(
     groups: Sequence[tuple[str, int]] = (),
 ) -> str:
     """A table of HTML cells; the first `texts` columns are text, the others numbers."""
-    top = "".join(f'<th colspan="{width}">{escape(name)}</th>' for name, width in groups)
-    titles = "".join(f"<th><button>{escape(t)}</button></th>" if sortable else f"<th>{escape(t)}</th>" for t in head)
+    top = "".join(f'<th colspan="{width}">{as_html(name)}</th>' for name, width in groups)
+    titles = "".join(f"<th><button>{as_html(t)}</button></th>" if sortable else f"<th>{as_html(t)}</th>" for t in head)
     body = "".join(
         "<tr>"
         + "".join(f"<td{'' if i < texts else ' class=number'}>{cell}</td>" for i, cell in enumerate(row))

@@ -9,14 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import safetensors.torch
-
-from hardware.files import write_atomically
+import torch
 
 from ..models.config import Config, ConfigError
 from ..models.model import SpikingTransformer, create_model
+from .errors import CheckpointError, check_file, read_table
 from .recognize import recognize
-from .state_dict import CheckpointError, StateDictFile, differences, read_state_dict
+from .state_dict import StateDictFile, read_state_dict
 from .versions import versions
+from .weights import check_weights
+from .writing import write_whole
 
 SHIPPED = Path(__file__).parent
 SUFFIX = ".safetensors"
@@ -51,7 +53,7 @@ def save_checkpoint(model: SpikingTransformer, path: str | Path, **metadata: Any
         "config": json.dumps(model.config.to_dict()),
         "metadata": json.dumps({"versions": versions(), **metadata}),
     }
-    return write_atomically(path, lambda file: safetensors.torch.save_file(tensors, file, header))
+    return write_whole(path, lambda file: safetensors.torch.save_file(tensors, file, header))
 
 
 def shipped_checkpoints() -> tuple[str, ...]:
@@ -63,14 +65,16 @@ def find_checkpoint(name: str | Path) -> Path:
     """The path itself if there is such a file, else the checkpoint of that name inside the package.
 
     Raises:
-        CheckpointError: neither exists.
+        CheckpointError: neither exists, or it is a folder, a device or a pipe.
     """
     path = Path(name)
-    if path.is_file():
-        return path
-    if str(name) in shipped_checkpoints():
+    if str(name) in shipped_checkpoints() and not path.is_file():
         return SHIPPED / f"{name}{SUFFIX}"
-    raise CheckpointError(f"{name}: no such file; checkpoints shipped by name are {', '.join(shipped_checkpoints())}")
+    if str(name).strip() and path.exists():
+        check_file(path)
+        return path
+    given, shipped = str(name) or repr(""), ", ".join(shipped_checkpoints())
+    raise CheckpointError(f"{given}: no such file; checkpoints shipped by name are {shipped}")
 
 
 def load_checkpoint(path: str | Path, **overrides: Any) -> tuple[SpikingTransformer, Config]:
@@ -85,11 +89,16 @@ def load_checkpoint(path: str | Path, **overrides: Any) -> tuple[SpikingTransfor
         ConfigError: an override that does not fit.
     """
     info, contents = _open(find_checkpoint(path))
-    model = create_model(info.config, **overrides)
-    if problems := differences(model.state_dict(), contents.tensors):
-        raise CheckpointError(f"{path} does not fit {model.config.name}: {problems}")
-    model.load_state_dict(contents.tensors)
-    return model.eval(), model.config
+    config = info.config.replace(**overrides)
+    try:
+        with torch.device("meta"):  # shapes only: a file may describe more than it holds, and more than memory does
+            expected = create_model(config).state_dict()
+    except ConfigError as error:
+        raise CheckpointError(f"{path}: its configuration is of no model: {error}") from error
+    weights = check_weights(path, expected, contents.tensors, config.name)
+    model = create_model(config)
+    model.load_state_dict(weights)
+    return model.eval(), config
 
 
 def inspect_checkpoint(path: str | Path) -> CheckpointInfo:
@@ -111,9 +120,10 @@ def _open(path: Path) -> tuple[CheckpointInfo, StateDictFile]:
     if "config" not in contents.header:
         config = recognize(contents.tensors, path)
         return CheckpointInfo(path, contents.layout, config, recognized=True, metadata={}), contents
+    described = read_table(contents.header["config"], f"{path}: its configuration")
+    metadata = read_table(contents.header.get("metadata", "{}"), f"{path}: its metadata")
     try:
-        config = Config.from_dict(json.loads(contents.header["config"]))
-        metadata = json.loads(contents.header.get("metadata", "{}"))
-    except (ConfigError, json.JSONDecodeError) as error:
+        config = Config.from_dict(described)
+    except ConfigError as error:
         raise CheckpointError(f"{path}: its configuration cannot be read: {error}") from error
     return CheckpointInfo(path, contents.layout, config, recognized=False, metadata=metadata), contents

@@ -12,7 +12,8 @@ from torch import Tensor
 from ..models.catalogue import config_names, get_config
 from ..models.config import Config
 from ..models.model import create_model
-from .state_dict import CheckpointError, differences
+from .errors import CheckpointError
+from .state_dict import differences
 
 
 def recognize(tensors: Mapping[str, Tensor], source: str | Path) -> Config:

@@ -2,40 +2,21 @@
 
 from __future__ import annotations
 
-import argparse
-import codecs
-import pickle
-import re
-import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
 import safetensors
-import torch
 from torch import Tensor
 
-from hardware.errors import UserError
+from ..models.schema import shown
+from .errors import CheckpointError, check_file, read_table
+from .pickle_file import check_plain, read_pickle
 
 WRAPPERS = ("state_dict", "model")  # what timm and MAE-style training scripts call the weights in their files
 PREFIX = "module."  # put before every key by DistributedDataParallel
 LISTED_KEYS = 3  # an error names this many keys of each sort
-SAFETENSORS_HEADER = slice(8, 9)  # after the length, a safetensors file opens its JSON header with a brace
-
-# Plain data that training scripts leave beside the weights: their argument lists, and NumPy scalars (an accuracy).
-_numpy_scalar = np.float64(0).__reduce__()[0]
-PLAIN_DATA: list[Any] = [
-    argparse.Namespace,
-    np.dtype,
-    *(type(np.dtype(kind)) for kind in ("float32", "float64", "int64")),
-    *((_numpy_scalar, f"numpy.{core}.multiarray.scalar") for core in ("core", "_core")),
-    (codecs.encode, "_codecs.encode"),
-]
-
-
-class CheckpointError(UserError, ValueError):
-    """A file that is no checkpoint, or whose contents do not fit its model."""
+LENGTH = 8  # bytes before the JSON header of a safetensors file, which begins with a brace
 
 
 class StateDictFile(NamedTuple):
@@ -56,45 +37,35 @@ def read_state_dict(path: str | Path) -> StateDictFile:
         CheckpointError: not such a file, cut short, without weights, or one that asks for code to be run.
     """
     path = Path(path)
+    check_file(path)
     try:
-        with open(path, "rb") as file:
-            start = file.read(SAFETENSORS_HEADER.stop)
-        if start[SAFETENSORS_HEADER] == b"{" or path.suffix == ".safetensors":
-            return _read_safetensors(path)
+        with path.open("rb") as file:
+            start = file.read(LENGTH + 1)
+            if start[LENGTH:] == b"{" or path.suffix == ".safetensors":
+                length = int.from_bytes(start[:LENGTH], "little")
+                file.seek(LENGTH)
+                return _read_safetensors(path, file.read(length) if length <= path.stat().st_size else b"")
     except OSError as error:
         raise CheckpointError(f"{path}: {error.strerror or error}") from error
     return _unwrap(path, read_pickle(path))
 
 
-def _read_safetensors(path: Path) -> StateDictFile:
+def _read_safetensors(path: Path, header: bytes) -> StateDictFile:
     try:
         with safetensors.safe_open(path, framework="pt") as file:
+            read_table(header, f"{path}: the header")  # safetensors takes the last of two entries of one name
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (not a dict)
-            header = file.metadata() or {}
-    except safetensors.SafetensorError as error:
-        raise CheckpointError(f"{path}: not a whole safetensors file ({error})") from error
+            metadata = file.metadata() or {}
+    except CheckpointError:
+        raise
+    except Exception as error:  # whatever it raises is the file's fault, and of several types
+        raise CheckpointError(f"{path}: not a whole safetensors file ({_first_line(error)})") from error
     tensors, prefix = _without_prefix(tensors)
-    return StateDictFile(tensors, header, "safetensors" + prefix)
+    return StateDictFile(tensors, metadata, "safetensors" + prefix)
 
 
-def read_pickle(path: Path) -> Any:
-    """What `torch.save` wrote, read with `weights_only=True` on the CPU.
-
-    Raises:
-        CheckpointError: not such a file, cut short, or one that asks for code to be run.
-    """
-    try:
-        with torch.serialization.safe_globals(PLAIN_DATA), warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # torch remarks on pickle protocols; the errors below say what matters
-            return torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        if wanted := re.search(r"GLOBAL (\S+)", str(error)):
-            reason = f"it asks to run {wanted[1]}; a checkpoint may hold only tensors and plain data"
-            raise CheckpointError(f"{path}: refused, because {reason}") from error
-        raise CheckpointError(f"{path}: not a checkpoint, or damaged") from error
-    except (RuntimeError, EOFError, ValueError, KeyError, IndexError, AttributeError, OSError) as error:
-        # torch raises any of these for a file that is cut short.
-        raise CheckpointError(f"{path}: not a checkpoint, or damaged") from error
+def _first_line(error: Exception) -> str:
+    return shown(str(error)).strip("'\"")
 
 
 def _unwrap(path: Path, contents: Any) -> StateDictFile:
@@ -106,8 +77,12 @@ def _unwrap(path: Path, contents: Any) -> StateDictFile:
     if not isinstance(contents, Mapping) or not contents:
         raise CheckpointError(f"{path}: holds no state dict, but a {type(contents).__name__}")
     for key, value in contents.items():
+        if not isinstance(key, str):
+            raise CheckpointError(f"{path}: holds no state dict: {shown(key)} is no name of a tensor")
         if not isinstance(value, Tensor):
-            raise CheckpointError(f"{path}: holds no state dict: {key!r} is a {type(value).__name__}, not a tensor")
+            kind = type(value).__name__
+            raise CheckpointError(f"{path}: holds no state dict: {shown(key)} is a {kind}, not a tensor")
+        check_plain(f"{path}: {shown(key)}", value)
     tensors, prefix = _without_prefix(contents)
     return StateDictFile(tensors, {}, layout + prefix)
 
@@ -122,9 +97,9 @@ def differences(expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> 
     """How two state dicts differ in keys and shapes, in one line; empty if they do not."""
     kinds = {
         "missing": [key for key in expected if key not in found],
-        "unexpected": [key for key in found if key not in expected],
+        "unexpected": [shown(key).strip("'") for key in found if key not in expected],
         "of another shape": [
-            f"{key} is {list(found[key].shape)} instead of {list(expected[key].shape)}"
+            f"{key} is {shown(list(found[key].shape))} instead of {list(expected[key].shape)}"
             for key in expected
             if key in found and found[key].shape != expected[key].shape
         ],

@@ -21,16 +21,18 @@ from .options import (
     Gates,
     Images,
     Json,
+    Label,
     LoadTrace,
     MemoryLimit,
     Report,
     SaveTrace,
     Sections,
     StockModels,
+    place,
 )
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-Trace = Annotated[Path, typer.Argument(help="A trace: of simulate, demo or verify --save-trace, or an .npz of arrays.")]
+Trace = Annotated[Path, place(help="A trace: of simulate, demo or verify --save-trace, or an .npz of arrays.")]
 
 
 def _print_version(asked: bool) -> None:
@@ -48,13 +50,17 @@ def _options(
         bool, typer.Option("--debug", help="Show where an error comes from; anywhere in a command.")
     ] = False,
 ) -> None:
-    """Spiking transformers from PyTorch to neuromorphic hardware, spike for spike."""
+    """Spiking transformers from PyTorch to neuromorphic hardware, spike for spike.
+
+    Exit status: 0 done, 1 spikes differ, 2 could not run, 70 a bug, 130 interrupted; the same where whoever reads the
+    output leaves early (`qkformer verify ... | head`): the work is finished.
+    """
 
 
 @app.command()
 def demo(
     images: Images = 16,
-    output: Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="Where to write the results.")] = Path(
+    output: Annotated[Path, place("-o", "--output", metavar="DIR", help="Where to write the results.")] = Path(
         "runs/demo"
     ),
     sections: Sections = None,
@@ -71,12 +77,13 @@ def info(
     subject: Annotated[str, typer.Argument(metavar="NAME|CKPT", help="A configuration, or a checkpoint file.")],
     data: Annotated[str | None, typer.Option(help=f"Print firing rates on images: {DATA_HELP}")] = None,
     images: Images = 8,
+    label: Label = None,
     json: Json = None,
 ) -> None:
     """Configuration, parameters, populations, what lowers to what, and firing rates on --data."""
     from .info import show_info
 
-    show_info(subject, data, images, json)
+    show_info(subject, data, images, label, json)
 
 
 def _of_the_recipe(text: str) -> Any:
@@ -125,6 +132,9 @@ def train(
     workers: Annotated[int, typer.Option(help="Processes that decode images not kept in memory.")] = 0,
     tensorboard: Annotated[Path | None, typer.Option(metavar="FOLDER", help="Write TensorBoard's files.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted run at the same output.")] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace the checkpoint and state of an earlier run.")
+    ] = False,
     json: Json = None,
 ) -> None:
     """Train a model. Ctrl-C saves, and --resume goes on to the weights of an uninterrupted run, also after a kill."""
@@ -143,6 +153,7 @@ def train(
     }
     how: dict[str, Any] = {
         "resume": resume,
+        "overwrite": overwrite,
         "initial": initial,
         "backend": backend,
         "streaming": streaming,
@@ -155,7 +166,7 @@ def train(
 @app.command()
 def export(
     checkpoint: Checkpoint,
-    output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE.nir", help="The NIR file to write.")],
+    output: Annotated[Path, place("-o", "--output", metavar="FILE.nir", help="The NIR file to write.")],
     data: Data = "digits",
     floats: Annotated[
         bool, typer.Option("--float", help="The float model's own weights; nothing is quantized.")
@@ -163,25 +174,27 @@ def export(
     allow_large: Annotated[bool, typer.Option("--allow-large", help="Also write over 100 million gates.")] = False,
     chip: ChipName = "loihi2",
     onnx: Annotated[
-        Path | None, typer.Option("--onnx", metavar="FILE", help="Also write an integer ONNX model, for any CPU.")
+        Path | None, place("--onnx", metavar="FILE", help="Also write an integer ONNX model, for any CPU.")
     ] = None,
+    label: Label = None,
     json: Json = None,
 ) -> None:
     """Quantize a checkpoint, print its certificate and write it as a NIR graph."""
     from .export import run_export
 
-    run_export(checkpoint, output, data, floats, allow_large, chip, onnx, json)
+    run_export(checkpoint, output, data, label, floats, allow_large, chip, onnx, json)
 
 
 @app.command()
 def simulate(
-    graph: Annotated[Path, typer.Argument(metavar="MODEL.nir", help="A NIR file.")],
-    output: Annotated[Path, typer.Option("-o", "--output", metavar="TRACE", help="The trace to write.")],
+    graph: Annotated[Path, place(metavar="MODEL.nir", help="A NIR file.")],
+    output: Annotated[Path, place("-o", "--output", metavar="TRACE", help="The trace to write.")],
     target: Annotated[
         str, typer.Option("--target", "--backend", metavar="TARGET", help="Where to run it; see `qkformer targets`.")
     ] = "interpreter",
     data: Data = "digits",
     images: Images = 8,
+    label: Label = None,
     sections: Sections = None,
     stock_models: StockModels = False,
     floating_point: FloatingPoint = False,
@@ -193,7 +206,7 @@ def simulate(
 
     asked = {"sections": sections, "stock_models": stock_models or None, "floating_point": floating_point or None}
     asked["fused"] = None if gates is None else not gates
-    run_simulation(graph, output, target, data, images, asked, json)
+    run_simulation(graph, output, target, data, images, label, asked, json)
 
 
 @app.command()
@@ -205,6 +218,7 @@ def verify(
     ] = "torch,interpreter,lava",
     data: Data = "digits",
     images: Images = 8,
+    label: Label = None,
     report: Report = Path("runs/verify"),
     sections: Sections = None,
     gates: Gates = None,
@@ -219,7 +233,9 @@ def verify(
     from .verify import run_verification
 
     how = {"gates": gates, "fail_fast": fail_fast, "memory_limit": memory_limit}
-    run_verification(checkpoint, against, data, images, report, sections, how, (save_trace, load_trace), chip, json)
+    run_verification(
+        checkpoint, against, data, images, label, report, sections, how, (save_trace, load_trace), chip, json
+    )
 
 
 @app.command()

@@ -8,7 +8,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import typer
-from rich.markup import escape
 from rich.table import Table
 
 import hardware
@@ -16,8 +15,9 @@ from hardware import PackedTrace, ParityReport
 from hardware.errors import TraceError
 from hardware.parity.explanation import Divergence
 
-from .record import check_writable, write_json
-from .show import console, progress, say, table
+from .outputs import check_writable
+from .record import write_json
+from .show import progress, say, show_table, table
 
 MEMORY_LIMIT = 256  # megabytes of packed values of each trace; the rest goes to disk
 FINGERPRINTS = ("graph", "inputs")
@@ -37,7 +37,7 @@ def compare_traces(first: Path, second: Path, json: Path | None) -> None:
     if others:
         say(f"note: the traces are of different {' and '.join(others)}, by their fingerprints")
     if result.mismatches:
-        console.print(_differences(result))
+        show_table(_differences(result))
     say(f"{result.mismatches:,} of {result.compared:,} values differ")
     if result.first_divergence:
         say(_where(result.first_divergence, first, second))
@@ -61,7 +61,7 @@ def _differences(result: ParityReport) -> Table:
     rows = table("Populations that differ", "population", "values", "differ")
     for population in result.populations:
         if population.mismatches:
-            rows.add_row(escape(population.name), f"{population.compared:,}", f"{population.mismatches:,}")
+            rows.add_row(population.name, f"{population.compared:,}", f"{population.mismatches:,}")
     return rows
 
 

@@ -2,33 +2,34 @@
 
 from __future__ import annotations
 
-import json as json_format
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import torch
 import typer
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 from torch import Tensor
 
 import hardware
 from export import FixedModel, quantize, reference_trace, to_nir, write_graph
-from hardware.files import write_atomically
 from hardware.targets.interface import require
 from hardware.targets.registry import get_targets
 
-from ..checkpoints.checkpoint import load_checkpoint
+from ..checkpoints.checkpoint import find_checkpoint, load_checkpoint
 from ..data.inputs import load_calibration, load_inputs
 from ..models.model import SpikingTransformer
-from .record import check_writable, command_line, versions, write_json
+from .outputs import check_writable
+from .record import command_line, versions, write_json, write_record
 from .running import describe, run_target
-from .show import certificate_table, console, count_kinds, parity_table, percent, progress, verdict
+from .saturation import describe_saturation, saturation
+from .show import certificate_table, console, count_kinds, parity_table, percent, progress, say, show_table, verdict
 from .statistics import accuracy
 
 CHECKPOINT = "qkformer-digits"
 DATA = "digits"
+FILES = ("model.nir", "parity.json", "raster.png")
 TARGETS = ("interpreter", "lava")
 BATCH = 60
 RASTER_POPULATIONS = 6
@@ -37,7 +38,8 @@ RASTER_IMAGES = 8
 
 def run_demo(count: int, folder: Path, sections: int | None, json: Path | None) -> None:
     """Quantize the shipped checkpoint, export it, run real images on the targets, and compare every spike."""
-    check_writable(folder / "parity.json", json)
+    traces = (folder / f"{name}.trace" for name in ("torch", *TARGETS))
+    check_writable(*(folder / name for name in FILES), *traces, json, reads=[find_checkpoint(CHECKPOINT)])
     for target in get_targets(TARGETS).values():
         require(target)
     model, config = load_checkpoint(CHECKPOINT)
@@ -52,8 +54,8 @@ def run_demo(count: int, folder: Path, sections: int | None, json: Path | None) 
     count = min(count, len(images))
     how = run["how"]["lava"]
     steps = how["depth"] + count * config.time_steps
-    console.print(certificate_table(fixed.certificate))
-    console.print(parity_table(result))
+    show_table(certificate_table(fixed.certificate))
+    show_table(parity_table(result))
     parameters = sum(p.numel() for p in model.parameters())
     lines = {
         "model": f"{config.name}, {parameters:,} parameters, T = {config.time_steps}",
@@ -63,17 +65,21 @@ def run_demo(count: int, folder: Path, sections: int | None, json: Path | None) 
         "NIR": f"{len(run['graph'].nodes)} nodes: {count_kinds(kinds)}",
         "Lava": f"{how['processes']} processes, {steps} time steps for {count} images streamed back to back, "
         f"{run['seconds']['lava']:.1f} s",
-        "files": f"{escape(str(folder))}/ (model.nir, *.trace, parity.json, raster.png)",
+        "files": f"{folder}/ (model.nir, *.trace, parity.json, raster.png)",
     }
     summary = Table.grid(padding=(0, 2))
     for name, text in lines.items():
-        summary.add_row(f"[bold]{name}[/]", text)
+        summary.add_row(Text(name, "bold"), text)
     console.print(summary)
-    console.print(verdict(result), soft_wrap=True)
+    if note := describe_saturation(run["inputs"]):
+        say(f"note: {note}")
+    for line in verdict(result):
+        console.print(line, soft_wrap=True)
     write_json(
         json,
         result.to_dict()
         | {
+            "inputs": run["inputs"],
             "held_out_accuracy": held_out,
             "certificate": fixed.certificate.to_list(),
             "nir_nodes": dict(kinds),
@@ -130,20 +136,21 @@ def prove(
         accuracy={} if labels is None else {name: accuracy(scores, labels) or 0.0 for name, scores in logits.items()},
         versions=versions(),
     )
+    cut_off = saturation(fixed.encoding, images)
     record = result.to_dict() | {
+        "inputs": cut_off,
         "command": command_line(),
         "images": len(images),
         "sections": how["lava"]["sections"],
         "seconds": seconds,
     }
-    text = json_format.dumps(record, indent=2) + "\n"
-    write_atomically(folder / "parity.json", lambda temporary: temporary.write_text(text))
+    write_record(folder / "parity.json", record)
     last = TARGETS[-1]
     few = {name: values[:, :RASTER_IMAGES] for name, values in reference.items()}
     same = {name: values[:, :RASTER_IMAGES] for name, values in traces[last].items()}
     names = ("PyTorch", last.capitalize())
     hardware.draw_raster(few, same, folder / "raster.png", _spread(list(reference)), names=names)
-    return result, {"graph": graph, "seconds": seconds, "how": how}
+    return result, {"graph": graph, "seconds": seconds, "how": how, "inputs": cut_off}
 
 
 def _spread(populations: list[str]) -> list[str]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
+import nir
+
 from export import (
     Certificate,
     FixedModel,
@@ -16,19 +18,22 @@ from export import (
     to_onnx,
     write_graph,
 )
-from hardware import get_chip
+from hardware import Chip, flatten, get_chip, schedule
 from hardware.errors import InputError
+from hardware.graph.numbers import check_numbers
 
-from ..checkpoints.checkpoint import load_checkpoint
+from ..checkpoints.checkpoint import find_checkpoint, load_checkpoint
 from ..data.inputs import load_calibration
-from .record import check_writable, write_json
-from .show import certificate_table, console, count_kinds, say
+from .outputs import check_writable
+from .record import write_json
+from .show import certificate_table, count_kinds, say, show_table
 
 
 def run_export(
     checkpoint: str,
     output: Path,
     data: str,
+    label: str | None,
     floats: bool,
     allow_large: bool,
     chip: str,
@@ -36,21 +41,23 @@ def run_export(
     json: Path | None,
 ) -> None:
     """Quantize a checkpoint, print its certificate and write it as a NIR graph, and perhaps as an ONNX model."""
-    check_writable(output, onnx, json, reads=(checkpoint, data))
+    check_writable(output, onnx, json, reads=(find_checkpoint(checkpoint), data))
     if onnx and floats:
         raise InputError("--onnx holds integers, and --float keeps the float model's weights; give one of them")
+    chosen = get_chip(chip)
     model, config = load_checkpoint(checkpoint)
     certificate = Certificate(())
     network: FloatNetwork | FixedModel
     if floats:
         network = fold_model(model)
     else:
-        network = quantize(model, load_calibration(data, config), chip=get_chip(chip))
+        network = quantize(model, load_calibration(data, config, label=label), chip=chosen)
         certificate = network.certificate
-        console.print(certificate_table(certificate))
+        show_table(certificate_table(certificate))
     gates = sum(count_gates(network).values())
     graph = to_nir(network, allow_large=allow_large)
-    write_graph(graph, output)
+    _check(graph, chosen, floats=floats)
+    write_graph(graph, output, check=True)
     kinds = Counter(type(node).__name__ for node in graph.nodes.values())
     if gates:
         say(f"self-attention and max-pools of currents: {gates:,} gates in nested graphs")
@@ -69,3 +76,11 @@ def run_export(
             "certificate": certificate.to_list(),
         },
     )
+
+
+def _check(graph: nir.NIRGraph, chip: Chip, *, floats: bool) -> None:
+    """Raise GraphError or RangeError for a graph that the targets could not run, before there is a file of it."""
+    flat = flatten(graph, fused=not floats, floating_point=floats, chip=chip)
+    if not floats:
+        check_numbers(flat)
+        schedule(flat)

@@ -21,18 +21,21 @@ from ..models.catalogue import config_names
 from ..models.model import SpikingTransformer, create_model
 from ..models.neuron import Population
 from ..models.record import record_spikes
-from .record import check_writable, write_json
+from .outputs import check_writable
+from .record import write_json
 from .show import console, count_kinds, percent, say
 from .statistics import accuracy
 
+MOST_VALUES = 20_000_000  # of a layer over all time steps, as the largest published has: more take gigabytes to lower
 
-def show_info(subject: str, data: str | None, images: int, json: Path | None) -> None:
+
+def show_info(subject: str, data: str | None, images: int, label: str | None, json: Path | None) -> None:
     """Configuration, parameters, populations, what lowers to what, and firing rates on --data."""
     check_writable(json, reads=(subject, data))
     metadata: dict[str, Any] = {}
     found: dict[str, str] = {}
     if subject in config_names() and subject not in shipped_checkpoints() and not Path(subject).is_file():
-        if data:
+        if data is not None:
             raise InputError(f"{subject} is a configuration without trained weights; --data needs a checkpoint")
         model = create_model(subject).eval()
     else:
@@ -70,7 +73,7 @@ def show_info(subject: str, data: str | None, images: int, json: Path | None) ->
     for name, text in rows.items():
         facts.add_row(name, text)
     console.print(facts)
-    rates, score = firing_rates(model, data, images) if data else ({}, None)
+    rates, score = firing_rates(model, data, images, label) if data is not None else ({}, None)
     for name in lowering or populations:
         rate = f"{rates[name]:<7.4f} " if name in rates else " " * 8 if rates else ""
         say(f"  {name:<28} {rate}{' + '.join(lowering.get(name, []))}".rstrip())
@@ -92,9 +95,11 @@ def show_info(subject: str, data: str | None, images: int, json: Path | None) ->
     )
 
 
-def firing_rates(model: SpikingTransformer, data: str, count: int) -> tuple[dict[str, float], float | None]:
+def firing_rates(
+    model: SpikingTransformer, data: str, count: int, label: str | None = None
+) -> tuple[dict[str, float], float | None]:
     """Spikes per neuron and time step of every population of the float model on the first images; its accuracy."""
-    images, labels = load_inputs(data, model.config, count=count)
+    images, labels = load_inputs(data, model.config, count=count, label=label)
     with torch.no_grad(), record_spikes(model) as trace:
         logits = model(images)
     return {name: float(spikes.mean()) for name, spikes in trace.items()}, accuracy(logits, labels)
@@ -103,6 +108,9 @@ def firing_rates(model: SpikingTransformer, data: str, count: int) -> tuple[dict
 def lower(model: SpikingTransformer) -> nir.NIRGraph:
     """The graph of a model, whatever its weights; ExportError names the part that has none."""
     config = model.config
+    if config.largest_layer > MOST_VALUES:
+        limit = f"at most {MOST_VALUES:,} are lowered here; `qkformer export` lowers any"
+        raise ExportError(f"a layer has {config.largest_layer:,} values for one image; {limit}")
     frames = (config.time_steps,) if config.events else ()
     white = torch.ones(1, *frames, config.in_channels, config.image_size, config.image_size)
     return to_nir(quantize(model, white))

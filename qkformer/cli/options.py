@@ -3,21 +3,36 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
+MOST_IMAGES = 1_000_000  # of one run, whose traces are held together
+MOST_MEGABYTES = 1_000_000
 
-def _at_least_one(images: int) -> int:
-    if images < 1:
-        raise typer.BadParameter(f"{images}; at least 1 is needed")
+
+def _some_images(images: int) -> int:
+    if not 1 <= images <= MOST_IMAGES:
+        raise typer.BadParameter(f"{images}; at least 1 is needed, at most {MOST_IMAGES:,} are possible")
     return images
 
 
-def _at_least_nothing(limit: float | None) -> float | None:
-    if limit is not None and not limit >= 0:
-        raise typer.BadParameter(f"{limit:g} MB; it must be at least 0")
+def _some_memory(limit: float | None) -> float | None:
+    if limit is not None and not 0 <= limit <= MOST_MEGABYTES:
+        raise typer.BadParameter(f"{limit:g} MB; 0 to {MOST_MEGABYTES:,} are possible")
     return limit
+
+
+def _place(text: str | Path) -> Path:
+    if not str(text).strip():
+        raise typer.BadParameter("it is empty; give the name of a file or folder")
+    return Path(text)
+
+
+def place(*names: str, **options: Any) -> Any:
+    """An option, or an argument if it has no names, that is a path: the empty one is not the current folder."""
+    kind = typer.Option if names else typer.Argument
+    return kind(*names, parser=_place, **options)
 
 
 DATA_HELP = (
@@ -27,8 +42,11 @@ DATA_HELP = (
 )
 Checkpoint = Annotated[str, typer.Argument(metavar="CKPT", help="A checkpoint file, or the name of a shipped one.")]
 Data = Annotated[str, typer.Option("--data", metavar="DATA", help=DATA_HELP)]
-Images = Annotated[int, typer.Option(callback=_at_least_one, help="How many images, from the first.")]
-Json = Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Also write what is printed as JSON.")]
+Images = Annotated[int, typer.Option(callback=_some_images, help="How many images, from the first.")]
+Label = Annotated[
+    str | None, typer.Option("--label", metavar="COLUMN", help="The column of labels, if there are several.")
+]
+Json = Annotated[Path | None, place("--json", metavar="FILE", help="Also write what is printed as JSON.")]
 ChipName = Annotated[str, typer.Option("--chip", metavar="CHIP", help="Whose number formats: loihi2 or loihi1.")]
 Sections = Annotated[
     int | None,
@@ -57,17 +75,18 @@ Gates = Annotated[
 ]
 FailFast = Annotated[bool, typer.Option("--fail-fast", help="Stop at the first population that differs.")]
 Report = Annotated[
-    Path, typer.Option(metavar="DIR", help="Where to write the graph, parity.json, report.html and perhaps a bundle.")
+    Path,
+    place("--report", metavar="DIR", help="Where to write the graph, parity.json, report.html and perhaps a bundle."),
 ]
 SaveTrace = Annotated[
-    Path | None, typer.Option(metavar="FILE", help="Write PyTorch's spikes, to be verified on another machine.")
+    Path | None,
+    place("--save-trace", metavar="FILE", help="Write PyTorch's spikes, to be verified on another machine."),
 ]
 LoadTrace = Annotated[
-    Path | None, typer.Option(metavar="FILE", help="Compare with spikes that --save-trace wrote, and not with PyTorch.")
+    Path | None,
+    place("--load-trace", metavar="FILE", help="Compare with spikes that --save-trace wrote, and not with PyTorch."),
 ]
 MemoryLimit = Annotated[
     float | None,
-    typer.Option(
-        callback=_at_least_nothing, metavar="MB", help="Of packed spikes, for each stage; the rest goes to disk."
-    ),
+    typer.Option(callback=_some_memory, metavar="MB", help="Of packed spikes, for each stage; the rest goes to disk."),
 ]

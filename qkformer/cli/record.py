@@ -1,46 +1,20 @@
-"""The record of what was run: command, versions, results; and whether it can be written."""
+"""The record of what was run: command, versions, results."""
 
 from __future__ import annotations
 
 import json
-import os
+import math
 import shlex
 import sys
-from collections.abc import Iterable
+from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from hardware.errors import InputError
 from hardware.files import write_atomically
 from hardware.targets.registry import all_targets
 
 from ..checkpoints import versions as basic
-
-
-def check_writable(*files: Path | None, reads: Iterable[str | Path | None] = ()) -> None:
-    """Make the folders of files to be written; OSError now, not after minutes, where one cannot be written.
-
-    Raises InputError for a file that is to be written twice, or that is among what the command reads.
-    """
-    wanted = [file for file in files if file is not None]
-    read = {Path(path).resolve() for path in reads if path and Path(path).exists()}
-    written: set[Path] = set()
-    for file in wanted:
-        place = file.resolve()
-        if place in read:
-            raise InputError(f"{file}: is what the command reads; give its output another name")
-        if place in written and place.name != "null":
-            raise InputError(f"{file}: is named for two outputs; give each a name of its own")
-        written.add(place)
-    for file in wanted:
-        if file.parent.is_file():
-            raise NotADirectoryError(f"{file.parent}: is a file, not a folder to write {file.name} in")
-        file.parent.mkdir(parents=True, exist_ok=True)
-        if file.is_dir():
-            raise IsADirectoryError(f"{file}: is a folder; give the name of a file")
-        if not os.access(file.parent, os.W_OK):
-            raise PermissionError(f"{file.parent}: this folder cannot be written to; choose another")
 
 
 def versions() -> dict[str, str]:
@@ -60,8 +34,21 @@ def command_line() -> str:
     return shlex.join(["qkformer", *sys.argv[1:]])
 
 
-def write_json(path: Path | None, result: dict[str, Any]) -> None:
+def write_record(path: Path, record: Mapping[str, Any]) -> None:
+    """Write plain values as JSON, which has no NaN and no infinity: these become null."""
+    text = json.dumps(_finite(record), indent=2, allow_nan=False) + "\n"
+    write_atomically(path, lambda temporary: temporary.write_text(text))
+
+
+def write_json(path: Path | None, result: Mapping[str, Any]) -> None:
     """Write a command's result with its versions and command line, if a file was asked for."""
     if path:
-        text = json.dumps({"command": command_line(), "versions": versions(), **result}, indent=2) + "\n"
-        write_atomically(path, lambda temporary: temporary.write_text(text))
+        write_record(path, {"command": command_line(), "versions": versions(), **result})
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {key: _finite(entry) for key, entry in value.items()}
+    return [_finite(entry) for entry in value] if isinstance(value, (list, tuple)) else value

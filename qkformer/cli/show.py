@@ -5,33 +5,57 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from rich import box
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.segment import SegmentLines
 from rich.table import Table
+from rich.text import Text
 
 from export import Certificate
 from hardware import ParityReport
+from hardware.printable import printable
 
-console = Console()
+
+class PlainConsole(Console):
+    """Prints every string as it is, in tables too: no markup, and control characters as Python writes them.
+
+    What is to have a colour is a `Text`, put together from `printable` strings.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(markup=False, highlight=False, emoji=False, **options)
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        """Every string comes through here."""
+        return super().render_str(printable(text), **options)
+
+
+console = PlainConsole()
+UNLIMITED = 10_000  # characters of a line
 
 
 @contextmanager
 def progress(what: str) -> Iterator[Callable[[int, int], None]]:
     """A progress bar; yields what to call with (done, in all)."""
-    columns = (TextColumn("{task.description:<34}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    columns = (
+        TextColumn("{task.description:<34}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
     with Progress(*columns, console=console) as bar:
-        task = bar.add_task(what, total=None)
+        task = bar.add_task(printable(what), total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
         finished = bar.tasks[0].total or 1
         bar.update(task, completed=finished, total=finished)
 
 
 def say(text: str) -> None:
-    """One line as it is: a path is neither broken nor read as markup."""
-    console.print(text, soft_wrap=True, markup=False, highlight=False)
+    """One line, which is not broken."""
+    console.print(text, soft_wrap=True)
 
 
 def count_kinds(kinds: Counter[str]) -> str:
@@ -49,8 +73,15 @@ def table(title: str, first: str, *columns: str) -> Table:
     empty = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left", padding=(0, 1, 0, 0))
     empty.add_column(first, no_wrap=True)
     for column in columns:
-        empty.add_column(column, justify="right")
+        empty.add_column(column, justify="right", no_wrap=True)
     return empty
+
+
+def show_table(rows: Table) -> None:
+    """Print a table as wide as its numbers, so that no narrow terminal (and no pipe) makes dots of a digit."""
+    widest = console.measure(rows, options=console.options.update(width=UNLIMITED)).maximum
+    lines = console.render_lines(rows, console.options.update(width=widest), pad=False)
+    console.print(SegmentLines(lines, new_lines=True), crop=False, end="")
 
 
 def certificate_table(certificate: Certificate) -> Table:
@@ -99,21 +130,21 @@ def ladder_table(report: ParityReport) -> Table:
     return rows
 
 
-def findings(report: ParityReport) -> list[str]:
+def findings(report: ParityReport) -> list[Text]:
     """One line for each error: its layer, its kind, and what is known about it."""
-    return [f"[bold red]{f.kind}[/] in {escape(f.layer)}: {escape(f.text)}" for f in report.findings]
+    return [Text.assemble((f.kind, "bold red"), printable(f" in {f.layer}: {f.text}")) for f in report.findings]
 
 
-def verdict(report: ParityReport) -> str:
-    """How many of how many values differ, where the first one is, and what ran without its gates."""
+def verdict(report: ParityReport) -> list[Text]:
+    """How many of how many values differ, where the first one is, and what ran without its gates: a line each."""
     colour = "red" if report.mismatches else "green"
-    line = f"[bold {colour}]{report.mismatches:,} of {report.compared:,} spikes differ[/]"
+    lines = [Text(f"{report.mismatches:,} of {report.compared:,} spikes differ", f"bold {colour}")]
     if report.first_divergence:
-        line += f"\nfirst: {escape(str(report.first_divergence))}"
+        lines.append(Text(printable(f"first: {report.first_divergence}")))
     at_once: dict[str, list[str]] = {}  # nested graph -> the stages that ran it as one operation
     for stage, names in report.fused.items():
         for name in names:
             at_once.setdefault(name, []).append(stage)
     for name, stages in at_once.items():
-        line += f"\nnot gate by gate: {escape(name)} ran as one operation in {escape(', '.join(stages))}"
-    return line + ("\n--gates executes them" if at_once else "")
+        lines.append(Text(printable(f"not gate by gate: {name} ran as one operation in {', '.join(stages)}")))
+    return lines + ([Text("--gates executes them")] if at_once else [])

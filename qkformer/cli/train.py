@@ -15,9 +15,11 @@ from ..data.inputs import load_calibration
 from ..models.catalogue import get_config
 from ..models.model import SpikingTransformer
 from ..training.catalogue import recipe_for
-from ..training.loop import STATE_SUFFIX, train
-from ..training.processes import is_main_process
-from .record import check_writable, command_line, write_json
+from ..training.loop import train
+from ..training.outputs import Outputs
+from ..training.processes import check_launcher, is_main_process
+from .outputs import check_writable
+from .record import command_line, write_json
 from .show import percent, say
 
 
@@ -32,18 +34,21 @@ def run_training(
     json: Path | None,
 ) -> None:
     """Train a model. numbers: those of the recipe that were given, else None; how: what `train` takes as it is."""
-    output = output or Path("runs") / name / "model.safetensors"
-    config = get_config(name)
-    check_writable(output, json, reads=(data, how["initial"]))
+    check_launcher()
+    config = get_config(name)  # before anything is made: its name names a folder
+    output = output or Path("runs") / config.name / "model.safetensors"
     if time_steps is not None:
         config = config.replace(time_steps=time_steps)
     recipe = replace(recipe_for(config), **{key: value for key, value in numbers.items() if value is not None})
+    outputs = Outputs(output)
+    outputs.check(resume=how["resume"], overwrite=how["overwrite"])
+    check_writable(output, outputs.state, outputs.log, json, reads=(data, how["initial"]))
     wrap = _quantization_aware(load_calibration(data, config, label=how["label"])) if qat else None
     try:
         last = train(config, output=output, data=data, recipe=recipe, wrap=wrap, command=command_line(), **how)
     except KeyboardInterrupt:
-        if is_main_process() and Path(f"{output}{STATE_SUFFIX}").is_file():
-            say(f"{output}{STATE_SUFFIX}: the last state; the same command with --resume goes on")
+        if is_main_process() and outputs.state.is_file():
+            say(f"{outputs.state}: the last state; the same command with --resume goes on")
         raise
     if not is_main_process():
         return

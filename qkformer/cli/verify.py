@@ -5,7 +5,6 @@ Exit status: 0 every spike that must be equal is, 1 an error was found, 2 could 
 
 from __future__ import annotations
 
-import json as json_format
 import shlex
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,20 +14,24 @@ import typer
 from torch import Tensor
 
 from export import Ladder, find_leaks, quantize, run_ladder
+from export.ladder.climb import BUNDLE
 from hardware import PackedTrace, ParityReport, get_chip, write_report
 from hardware.errors import InputError
-from hardware.files import write_atomically
+from hardware.report.owned_folder import check_owned
 from hardware.targets.interface import Target, check_options, require
 from hardware.targets.registry import all_targets, get_targets
 
-from ..checkpoints.checkpoint import load_checkpoint
+from ..checkpoints.checkpoint import find_checkpoint, load_checkpoint
 from ..data.inputs import load_calibration, load_inputs
 from ..models.config import Config
 from ..models.model import SpikingTransformer
-from .record import check_writable, command_line, versions, write_json
-from .show import console, findings, ladder_table, parity_table, percent, progress, say, verdict
+from .outputs import check_writable
+from .record import command_line, versions, write_json, write_record
+from .saturation import describe_saturation, saturation
+from .show import console, findings, ladder_table, parity_table, percent, progress, say, show_table, verdict
 
 REFERENCE = "torch"
+FILES = ("parity.json", "model.nir", "report.html")
 TITLES = {"fixed": "PyTorch", "read back": "Graph read back"}  # of the rungs that are no targets
 
 
@@ -37,6 +40,7 @@ def run_verification(
     against: str,
     data: str,
     count: int,
+    label: str | None,
     folder: Path,
     sections: int | None,
     how: Mapping[str, Any],
@@ -52,23 +56,25 @@ def run_verification(
     options = _lava_options(chosen, sections)
     save_trace, load_trace = traces
     check_writable(
-        folder / "parity.json",
-        folder / "model.nir",
-        folder / "report.html",
+        *(folder / name for name in FILES),
         save_trace,
         json,
-        reads=(checkpoint, data, load_trace),
+        reads=(find_checkpoint(checkpoint), data, load_trace),
+        folders=[folder / BUNDLE],
     )
+    check_owned(folder / BUNDLE)
     reference = PackedTrace.load(load_trace, how["memory_limit"]) if load_trace else None
     model, config = load_checkpoint(checkpoint)
-    images, labels = load_inputs(data, config, count=count)
+    images, labels = load_inputs(data, config, count=count, label=label)
     record: dict[str, Any] = {"images": len(images), "sections": sections}
     if leaks := _leaking(model, config, images):
         leaking = ParityReport((), None, versions=versions(), leaks=leaks)
         _finish(leaking, None, chosen, folder, config.name, record, json)
+    fixed = quantize(model, load_calibration(data, config, label=label), chip=get_chip(chip))
+    record["inputs"] = saturation(fixed.encoding, images)
     ladder = run_ladder(
         model,
-        quantize(model, load_calibration(data, config), chip=get_chip(chip)),
+        fixed,
         images,
         folder,
         labels=labels,
@@ -129,10 +135,10 @@ def _finish(
 ) -> None:
     """Print the outcome, write parity.json and report.html, and end with the exit status."""
     record = result.to_dict() | {"command": command_line()} | record
-    text = json_format.dumps(record, indent=2) + "\n"
-    write_atomically(folder / "parity.json", lambda temporary: temporary.write_text(text))
+    write_record(folder / "parity.json", record)
     titles = TITLES | {target.name: getattr(target, "title", target.name) for target in chosen.values()}
     sides = [ladder.stages[stage] for stage in _drawn(ladder, titles)] if ladder else []
+    note = describe_saturation(record["inputs"]) if ladder else None
     traces: list[Mapping[str, Any]] = [side.trace for side in sides] or [{}, {}]
     write_report(
         folder / "report.html",
@@ -140,20 +146,21 @@ def _finish(
         *traces,
         title=f"{name}, {record['images']} images",
         names=(titles[sides[0].name], titles[sides[1].name]) if sides else ("", ""),
-        about={"command": record["command"], "images": str(record["images"])},
+        about={"command": record["command"], "images": str(record["images"])} | ({"inputs": note} if note else {}),
     )
     if ladder:
-        console.print(ladder_table(result))
-        console.print(parity_table(result))
+        show_table(ladder_table(result))
+        show_table(parity_table(result))
     if result.accuracy:
         scores = ", ".join(f"{stage} {percent(share)}" for stage, share in result.accuracy.items())
         say(f"accuracy on {record['images']} images: {scores}")
+    if note:
+        say(f"note: {note}")
     say(f"report: {folder / 'parity.json'}, {folder / 'report.html'}")
     if ladder and ladder.script:
         say(f"to reproduce: python {shlex.quote(str(ladder.script))}")
-    for line in findings(result):
+    for line in (*findings(result), *verdict(result)):
         console.print(line, soft_wrap=True)
-    console.print(verdict(result), soft_wrap=True)
     write_json(json, record)
     raise typer.Exit(1 if result.findings else 0)
 

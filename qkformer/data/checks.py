@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from torch import Tensor
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from hardware.errors import InputError
 
 from .errors import DataError
 
 SPLITS = ("train", "test")
+LARGEST_LABEL = 999_999
 
 
 def check_split(split: str) -> None:
@@ -17,9 +21,18 @@ def check_split(split: str) -> None:
         raise InputError(f"split is {split!r}; it must be {' or '.join(SPLITS)}")
 
 
-def check_labels(labels: Tensor, classes: int | None, what: str) -> None:
-    """Raise DataError unless labels int64 [N] are from 0 and, where the number of classes is known, below it."""
-    wrong = labels[(labels < 0) | (labels >= (labels.max() + 1 if classes is None else classes))]
-    if len(wrong):
-        limit = "classes begin at 0" if classes is None else f"classes are 0 to {classes - 1}"
-        raise DataError(f"{what}: a label is {int(wrong[0])}; {limit}")
+def check_integers(labels: NDArray[Any], classes: int | None, what: str) -> NDArray[np.int64]:
+    """Labels [N] of any type of number as int64 [N].
+
+    Raises:
+        DataError: one is no integer, or none of 0 .. classes - 1 (0 .. LARGEST_LABEL where classes are not known); it
+            names value and index.
+    """
+    limit = LARGEST_LABEL + 1 if classes is None else classes
+    wrong = np.flatnonzero(~((labels >= 0) & (labels < limit) & (labels == np.floor(labels))))
+    if labels.dtype.kind == "f" or len(wrong):
+        index = int(wrong[0]) if len(wrong) else 0
+        needed = f"labels are integers from 0 to {limit - 1:,}" + (f", for {classes} classes" if classes else "")
+        kind = f" ({labels.dtype})" if labels.dtype.kind == "f" else ""
+        raise DataError(f"{what}: label {index} is {labels[index]}{kind}; {needed}")
+    return labels.astype(np.int64)

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import math
+import warnings
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,13 +16,36 @@ from PIL import Image
 from hardware.errors import InputError
 
 from .errors import DataError
+from .foreign import naming
 
 MODES = {1: "L", 3: "RGB"}  # by the number of channels
 GREY = ("1", "L", "LA")  # modes without colour
 AREA = (0.08, 1.0)  # of the image, and
 ASPECT = (3 / 4, 4 / 3)  # width over height: Inception's crops (Szegedy et al. 2014), as in ImageNet's recipes
 ATTEMPTS = 10
+LARGEST_PICTURE = 2**26  # pixels: 200 MB in RGB
 MARGIN = 256 / 224  # what the shorter side of a test image is resized to, over what is cut from its middle
+
+
+def read_picture(
+    stored: Mapping[str, Any], decode: Callable[[Mapping[str, Any]], Image.Image], what: str = "an image"
+) -> Image.Image:
+    """The picture that a row stores as `bytes` or at a `path`. decode: what loads it, once its size is known.
+
+    Raises:
+        DataError: not a picture, or one of more than 2^26 pixels, which is found out before memory is taken.
+    """
+    content, path = stored.get("bytes"), stored.get("path")
+    with naming(f"{what}, cannot be decoded"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Pillow's advice on what is right or will be refused
+        if content is not None or (path and Path(path).is_file()):
+            with Image.open(io.BytesIO(content) if content is not None else str(path)) as picture:
+                width, height = picture.size
+            if width * height > LARGEST_PICTURE:
+                raise DataError(
+                    f"{what}, is of {width}x{height} pixels; at most {LARGEST_PICTURE:,} are possible: make it smaller"
+                )
+        return decode(stored)
 
 
 def check_channels(channels: int) -> None:
@@ -31,7 +59,7 @@ def is_grey(image: Image.Image) -> bool:
     return image.mode in GREY
 
 
-def as_mode(image: Image.Image, channels: int) -> Image.Image:
+def as_mode(image: Image.Image, channels: int, what: str = "an image") -> Image.Image:
     """The image in grey (1 channel) or RGB (3).
 
     Raises:
@@ -40,10 +68,11 @@ def as_mode(image: Image.Image, channels: int) -> Image.Image:
     """
     check_channels(channels)
     if image.mode.startswith(("I", "F")):
-        raise DataError(f"an image of mode {image.mode}, more than 8 bits a channel; write it with 8 bits first")
+        raise DataError(f"{what}, is of mode {image.mode}, more than 8 bits a channel; write it with 8 bits first")
     if image.mode == "P" and "transparency" in image.info:
         image = image.convert("RGBA")  # Pillow asks for this step
-    return image.convert(MODES[channels])
+    with naming(f"{what}, is of mode {image.mode}"):
+        return image.convert(MODES[channels])
 
 
 def pixels(image: Image.Image) -> NDArray[np.uint8]:

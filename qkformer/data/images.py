@@ -6,7 +6,7 @@ from torch import Tensor
 
 from hardware.errors import InputError
 
-from .checks import check_labels, check_split
+from .checks import check_integers, check_split
 from .errors import DataError
 from .image_data import ImageData
 from .source import Source, Wanted
@@ -88,7 +88,7 @@ def load_images(
     found = _find(source, label)
     images, labels = found.load(split, count, Wanted(channels, image_size, classes, label))
     if labels is not None:
-        check_labels(labels, classes, f"data {source!r}")
+        check_integers(labels.numpy(), classes, f"data {source!r}")
     return images, labels
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +11,17 @@ from PIL.Image import Image
 
 from hardware.errors import NotAvailableError
 
+from .decode import read_picture
 from .errors import DataError
+from .foreign import Rows, naming
+from .local_folder import check_folder
 
 INSTALL = 'data sets of images are read by datasets: pip install "qkformer[train]"'
 TEST_SPLITS = ("test", "validation", "valid", "val")  # the first that is there, with labels
 SECRET = (None, -1)  # labels that are not given away, as those of ImageNet's test split
 SAMPLED_FILES = 1000  # of which the content is sampled for the fingerprint
 SAMPLES, SAMPLE = 64, 2**12  # parts of a file, bytes of each
+LARGEST_ROW_GROUP = 2**30  # bytes
 SUFFIXES = {".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"}
 
 
@@ -51,16 +56,16 @@ class LabelledRows:
         self.folder = place if isinstance(place, Path) else None
         self.name = name
         self._streams = streaming or self.folder is not None
-        try:
+        if self.folder:
+            check_folder(self.folder)
+        with naming(f"data {name!r} {'cannot be read' if self.folder else 'is not given by the Hub'}"):
             self._builder = datasets.load_dataset_builder(str(place), config)
             if self._streams:
                 self._splits = self._builder.as_streaming_dataset()
             else:
                 self._builder.download_and_prepare()
                 self._splits = self._builder.as_dataset()
-        except (OSError, ValueError, datasets.exceptions.DatasetsError) as error:
-            trouble = "cannot be read" if self.folder else "is not given by the Hub"
-            raise DataError(f"data {name!r} {trouble}: {' '.join(str(error).split())}") from error
+            self._check_files()
         if "train" not in self._splits:
             raise DataError(f"data {self.name!r} has no split train; it has {', '.join(map(str, self._splits))}")
         features = self._splits["train"].features or {}
@@ -81,25 +86,39 @@ class LabelledRows:
     def _test_split(self) -> str:
         for split in TEST_SPLITS:
             if split in self._splits and self.label in (self._splits[split].features or {}):
-                first = next(iter(self._splits[split].select_columns([self.label])), None)
+                labels = Rows(self._splits[split].select_columns([self.label]), f"data {self.name!r}")
+                first = next(iter(labels), None)
                 if first is not None and first[self.label] not in SECRET:
                     return split
         tried, found = ", ".join(TEST_SPLITS), ", ".join(map(str, self._splits))
         raise DataError(f"data {self.name!r} has no split to test on: none of {tried} with labels, only {found}")
 
-    def of(self, split: str) -> Any:
+    def _check_files(self) -> None:
+        """Local ones lie in the folder, and their row groups fit the memory."""
+        if self.folder is None:
+            return
+        for name, files in (self._builder.config.data_files or {}).items():
+            for file in map(str, files):
+                if not Path(file).is_relative_to(self.folder):
+                    raise DataError(f"data {self.name!r}: {file} of its split {name} lies outside of the folder")
+                if file.endswith(".parquet"):
+                    check_row_groups(Path(file))
+
+    def of(self, split: str) -> Rows:
         """The rows of `train` or `test`, in the order of the files."""
         return self._narrow(self._splits[self._names[split]])
 
-    def table(self, split: str) -> Any:
+    def table(self, split: str) -> Rows:
         """The same by index: local files are copied into the cache of `datasets` as well."""
         if not self._streams:
             return self.of(split)
-        self._builder.download_and_prepare()
-        return self._narrow(self._builder.as_dataset(self._names[split]))
+        with naming(f"data {self.name!r}"):
+            self._builder.download_and_prepare()
+            return self._narrow(self._builder.as_dataset(self._names[split]))
 
-    def _narrow(self, rows: Any) -> Any:
-        return rows.select_columns([self.image, self.label]).cast_column(self.image, self._undecoded)
+    def _narrow(self, rows: Any) -> Rows:
+        narrowed = rows.select_columns([self.image, self.label]).cast_column(self.image, self._undecoded)
+        return Rows(narrowed, f"data {self.name!r}")
 
     def size(self, split: str) -> int | None:
         """The number of rows, or None if it takes reading them to know."""
@@ -107,9 +126,8 @@ class LabelledRows:
             return len(self._splits[self._names[split]])
         files = self._files(split)
         if self.folder and all(file.endswith(".parquet") for file in files):
-            import pyarrow.parquet  # comes with datasets
-
-            return sum(int(pyarrow.parquet.read_metadata(file).num_rows) for file in files)
+            with naming(f"data {self.name!r}"):
+                return sum(read_metadata(Path(file)).num_rows for file in files)
         if self.folder and all(Path(file).suffix.lower() in SUFFIXES for file in files):
             return len(files)
         known = (self._builder.info.splits or {}).get(self._names[split])
@@ -146,11 +164,33 @@ class LabelledRows:
         label = row[self.label]
         if label is None or not 0 <= label < len(self.class_names):
             raise DataError(f"data {self.name!r}: a label is {label}; classes are 0 to {len(self.class_names) - 1}")
-        try:
-            return self._decoder.decode_example(row[self.image]), label
-        except OSError as error:
-            place = Path(row[self.image].get("path") or "without a name").name
-            raise DataError(f"data {self.name!r}: an image, {place}, cannot be decoded: {error}") from error
+        if row[self.image] is None:
+            raise DataError(f"data {self.name!r}: a row has no image in its column {self.image!r}")
+        return read_picture(row[self.image], self._decoder.decode_example, self.describe(row)), label
+
+    def describe(self, row: dict[str, Any]) -> str:
+        """The image of a row, for errors."""
+        place = Path(row[self.image].get("path") or "without a name").name
+        return f"data {self.name!r}: an image, {place}"
+
+
+def read_metadata(file: Path) -> Any:
+    """Of a parquet file."""
+    import pyarrow.parquet  # comes with datasets
+
+    return pyarrow.parquet.read_metadata(file)
+
+
+def check_row_groups(file: Path) -> None:
+    """Raise DataError for a parquet file with a row group, which is read whole, over the limit of 1 GiB."""
+    metadata = read_metadata(file)
+    for number in range(metadata.num_row_groups):
+        size = metadata.row_group(number).total_byte_size
+        if size > LARGEST_ROW_GROUP:
+            raise DataError(
+                f"{file.name}: its row group {number} is of {size:,} bytes; at most {LARGEST_ROW_GROUP:,} are "
+                "possible: write smaller ones"
+            )
 
 
 def _sample(file: Path, size: int) -> bytes:
@@ -169,4 +209,5 @@ def _datasets() -> Any:
         import datasets
     except ImportError as error:
         raise NotAvailableError(INSTALL) from error
+    datasets.logging.set_verbosity(logging.CRITICAL)  # what it logs of damaged files, it raises as well
     return datasets

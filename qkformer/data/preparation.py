@@ -66,7 +66,7 @@ class Preparation:
     def pixels(self, row: dict[str, Any], seed: int | None) -> tuple[NDArray[np.uint8], int]:
         """uint8 [C, H, W] and label; without a seed nothing is random."""
         image, label = self.rows.decode(row)
-        image = as_mode(image, self.channels)
+        image = as_mode(image, self.channels, self.rows.describe(row))
         if not self.crops and image.size != self.size:
             width, height = self.size
             raise DataError(

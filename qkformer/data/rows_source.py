@@ -8,8 +8,11 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
+from rich.markup import escape
 from rich.progress import track
 from torch import Tensor
+
+from hardware.printable import printable
 
 from .batches import Memory, Split, Stream, Table
 from .checks import SPLITS
@@ -80,7 +83,7 @@ def _decode(rows: LabelledRows, split: str, prepare: Preparation, show_progress:
     images = torch.empty(size, prepare.channels, height, width, dtype=torch.uint8)
     labels = torch.empty(size, dtype=torch.int64)
     count = 0
-    for row in track(rows.of(split), f"decoding {what}", total=size, disable=not show_progress):
+    for row in track(rows.of(split), escape(printable(f"decoding {what}")), total=size, disable=not show_progress):
         if count < size:
             image, labels[count] = prepare.pixels(row, None)
             images[count] = torch.from_numpy(image)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, ClassVar
 
 from hardware.errors import UserError
+
+from . import limits
+from .schema import Choice, Flag, Integer, Many, Maybe, Number, Schema, Text, check_fields, construct
 
 CHOICES: dict[str, Collection[str]] = {  # attention.py adds those of `attention`
     "family": ("qkformer", "spikformer"),
@@ -24,25 +26,12 @@ class ConfigError(UserError, ValueError):
     """A configuration that no model can be built from, or a name that no configuration has."""
 
 
-def _check_choices(owner: Any) -> None:
-    for name in CHOICES.keys() & {entry.name for entry in fields(owner)}:
-        value = getattr(owner, name)
-        if value not in CHOICES[name]:
-            raise ConfigError(f"{name} is {value!r}; it must be one of {', '.join(CHOICES[name])}")
+SHORTCUT = "proj_res"  # the layer of a shortcut that is a projection
+PARTS_OF_A_BLOCK = ("mlp", "norm1", "norm2")  # beside the attention
 
 
-def _check_positive(owner: Any, *names: str) -> None:
-    for name in names:
-        value = getattr(owner, name)
-        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-            raise ConfigError(f"{name} is {value!r}; it must be an integer of at least 1")
-
-
-def _check_above_zero(owner: Any, *names: str) -> None:
-    for name in names:
-        value = getattr(owner, name)
-        if not isinstance(value, int | float) or not 0 < value < math.inf:
-            raise ConfigError(f"{name} is {value!r}; it must be a finite number above 0")
+def _choice(name: str) -> Choice:
+    return Choice(name, CHOICES)
 
 
 @dataclass(frozen=True)
@@ -58,8 +47,15 @@ class EmbedLayer:
     pool: str | None = None
     suffix: str = ""
 
+    SCHEMA: ClassVar[Schema] = {
+        "name": limits.NAME,
+        "channels": Integer(1, limits.MOST_CHANNELS),
+        "pool": Maybe(limits.POOL),
+        "suffix": limits.SUFFIX,
+    }
+
     def __post_init__(self) -> None:
-        _check_positive(self, "channels")
+        check_fields(self, self.SCHEMA, ConfigError)
 
 
 @dataclass(frozen=True)
@@ -74,10 +70,21 @@ class PatchEmbedConfig:
     shortcut: str = "projection"
     shortcut_from: int = -1
 
+    SCHEMA: ClassVar[Schema] = {
+        "layers": Many(EmbedLayer, 1, limits.MOST_LAYERS),
+        "shortcut": _choice("shortcut"),
+        "shortcut_from": Integer(-1, limits.MOST_LAYERS),
+    }
+
     def __post_init__(self) -> None:
-        _check_choices(self)
-        if not -1 <= self.shortcut_from < len(self.layers):
+        check_fields(self, self.SCHEMA, ConfigError)
+        if self.shortcut_from >= len(self.layers):
             raise ConfigError(f"shortcut_from is {self.shortcut_from}; the layers are 0 to {len(self.layers) - 1}")
+        names = [layer.name + layer.suffix for layer in self.layers]
+        names += [SHORTCUT] if self.shortcut == "projection" else []
+        names += [layer.pool for layer in self.layers if layer.pool]
+        if len(set(names)) < len(names):
+            raise ConfigError(f"layers and pools are called {', '.join(names)}; each needs a name of its own")
 
     @property
     def stride(self) -> int:
@@ -102,9 +109,19 @@ class StageConfig:
     attention_name: str
     mlp_ratio: int
 
+    SCHEMA: ClassVar[Schema] = {
+        "dim": Integer(1, limits.MOST_CHANNELS),
+        "depth": Integer(1, limits.MOST_BLOCKS),
+        "heads": Integer(1, limits.MOST_CHANNELS),
+        "attention": _choice("attention"),
+        "attention_name": limits.NAME,
+        "mlp_ratio": Integer(1, 64),
+    }
+
     def __post_init__(self) -> None:
-        _check_choices(self)
-        _check_positive(self, "dim", "depth", "heads", "mlp_ratio")
+        check_fields(self, self.SCHEMA, ConfigError)
+        if self.attention_name in PARTS_OF_A_BLOCK:
+            raise ConfigError(f"attention_name is {self.attention_name!r}; another part of a block is called so")
         if self.dim % self.heads:
             raise ConfigError(f"dim is {self.dim}; it must be a multiple of heads, which is {self.heads}")
         if self.embed.layers[-1].channels != self.dim:
@@ -167,17 +184,44 @@ class Config:
 
     UNUSED: ClassVar[tuple[str, ...]] = ("block norms", "head norm", "position embedding")
 
+    SCHEMA: ClassVar[Schema] = {
+        "name": Text(),
+        "stages": Many(StageConfig, 1, limits.MOST_STAGES),
+        "num_classes": Integer(1, limits.MOST_CLASSES),
+        "image_size": Integer(1, limits.MOST_PIXELS),
+        "in_channels": Integer(1, limits.MOST_CHANNELS),
+        "time_steps": Integer(1, limits.MOST_TIME_STEPS),
+        "family": _choice("family"),
+        "events": Flag(),
+        "fixed_size": Flag(),
+        "batch_leak": Flag(),
+        "pooling": _choice("pooling"),
+        "neuron": _choice("neuron"),
+        "residual": _choice("residual"),
+        "tau": Number(1, 1e6),
+        "v_threshold": limits.POSITIVE,
+        "attention_threshold": limits.POSITIVE,
+        "attention_scale": limits.POSITIVE,
+        "attention_layer": _choice("attention_layer"),
+        "mlp_layer": _choice("mlp_layer"),
+        "mlp_name": limits.NAME,
+        "unused": Many(str, 0, len(UNUSED)),
+    }
+
     def __post_init__(self) -> None:
-        _check_choices(self)
-        _check_positive(self, "num_classes", "image_size", "in_channels", "time_steps")
-        _check_above_zero(self, "tau", "v_threshold", "attention_threshold", "attention_scale")
-        if not self.stages:
-            raise ConfigError("stages is empty; a model needs at least one")
+        check_fields(self, self.SCHEMA, ConfigError)
+        if (blocks := sum(stage.depth for stage in self.stages)) > limits.MOST_BLOCKS:
+            raise ConfigError(f"the stages have {blocks} blocks; at most {limits.MOST_BLOCKS} are built")
         if self.family == "spikformer" and len(self.stages) != 1:
             raise ConfigError(f"a spikformer has 1 stage; this configuration has {len(self.stages)}")
         if self.image_size % self.stride:
             raise ConfigError(f"image_size is {self.image_size}; it must be a multiple of the stride, {self.stride}")
-        if self.tau < 1 or (self.neuron == "plif" and self.tau == 1):
+        if self.largest_layer > limits.MOST_VALUES:
+            raise ConfigError(
+                f"image_size is {self.image_size} and time_steps {self.time_steps}: a layer has "
+                f"{self.largest_layer:,} values for one image; it must have at most {limits.MOST_VALUES:,}"
+            )
+        if self.neuron == "plif" and self.tau == 1:
             raise ConfigError(f"tau is {self.tau}; it must be at least 1 time step, and more for plif")
         if self.residual == "pre-activation" and self.pooling == "spike":
             raise ConfigError("pooling is 'spike'; with a pre-activation residual there are only currents to pool")
@@ -191,6 +235,17 @@ class Config:
         for stage in self.stages:
             stride *= stage.embed.stride
         return stride
+
+    @property
+    def largest_layer(self) -> int:
+        """Values of the largest convolution of an image, over all time steps, before it is pooled."""
+        side, values = self.image_size, 0
+        for stage in self.stages:
+            for layer in stage.embed.layers:
+                values = max(values, layer.channels * side**2)
+                side //= 2 if layer.pool else 1
+            values = max(values, stage.dim * stage.mlp_ratio * side**2)
+        return self.time_steps * values
 
     def replace(self, **overrides: Any) -> Config:
         """The same configuration with some fields changed.
@@ -219,12 +274,16 @@ class Config:
             values = dict(values)
             values["stages"] = tuple(_stage_from_dict(stage) for stage in values["stages"])
             values["unused"] = tuple(values.get("unused", ()))
-            return cls(**values)
-        except (TypeError, KeyError) as error:
+        except (TypeError, KeyError, ValueError) as error:
             raise ConfigError(f"not a configuration of this version: {error}") from error
+        config: Config = construct(cls, values, ConfigError, "not a configuration of this version: it")
+        return config
 
 
 def _stage_from_dict(values: Mapping[str, Any]) -> StageConfig:
     embed = dict(values["embed"])
-    embed["layers"] = tuple(EmbedLayer(**layer) for layer in embed["layers"])
-    return StageConfig(**{**values, "embed": PatchEmbedConfig(**embed)})
+    layers = (construct(EmbedLayer, layer, ConfigError, "a layer") for layer in embed["layers"])
+    embed["layers"] = tuple(layers)
+    described = {**values, "embed": construct(PatchEmbedConfig, embed, ConfigError, "a patch embedding")}
+    stage: StageConfig = construct(StageConfig, described, ConfigError, "a stage")
+    return stage

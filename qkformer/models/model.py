@@ -13,7 +13,7 @@ from hardware.errors import InputError
 from ..kernels import set_backend
 from .block import LAYER_NORM_EPSILON, TransformerBlock
 from .catalogue import get_config
-from .config import Config
+from .config import Config, ConfigError
 from .nodes import NodeBuilder, Terms
 from .patch_embed import PatchEmbed
 
@@ -134,6 +134,9 @@ def create_model(config: str | Config, *, backend: str = "auto", **overrides: An
     if isinstance(config, str):
         config = get_config(config)
     config = config.replace(**overrides)
-    model = FAMILIES[config.family](config)
+    try:
+        model = FAMILIES[config.family](config)
+    except KeyError as error:  # of add_module: what all modules have is called so
+        raise ConfigError(f"{config.name}: {error.args[0]}; give that part another name") from error
     set_backend(model, backend)
     return model

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from .config import Config, PatchEmbedConfig
+from .config import SHORTCUT, Config, PatchEmbedConfig
 from .layer import Layer
 from .layers import Layered
 from .nodes import NodeBuilder, Terms
-
-SHORTCUT = "proj_res"
 
 
 class PatchEmbed(Layered):

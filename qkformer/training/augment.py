@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -14,6 +15,7 @@ from torch import Tensor
 from hardware.errors import InputError
 
 from ..data.seeds import seed_of
+from ..models.schema import Integer, Number, Schema, check_fields
 from .draws import Draws
 from .rand_augment import rand_augment, warp
 
@@ -23,8 +25,9 @@ MAXIMUM_SHIFT = 0.25  # of half the side: one pixel of eight
 ERASED_AREA = (0.02, 1 / 3)  # of the image, and
 ERASED_ASPECT = (0.3, 1 / 0.3)  # height over width: Zhong et al. 2017, arXiv:1708.04896, with timm's largest area
 ERASED_ATTEMPTS = 10
-SHARES = ("flip", "erasing")
-COUNTS = ("crop", "rand_augment")
+MOST_BORDER = 1024  # pixels: each batch is padded by it
+MOST_OPERATIONS = 100  # one after the other; papers take 1 or 2
+MOST_STRENGTH = 1e3  # of what is small: papers take at most 1
 
 
 @dataclass(frozen=True)
@@ -57,15 +60,20 @@ class Augmentation:
     cutmix: float = 0.0
     erasing: float = 0.0
 
+    SCHEMA: ClassVar[Schema] = {
+        "crop": Integer(0, MOST_BORDER),
+        "flip": Number(0, 1),
+        "affine": Number(0, MOST_STRENGTH),
+        "rand_augment": Integer(0, MOST_OPERATIONS),
+        "magnitude": Number(0, 10),
+        "magnitude_deviation": Number(0, MOST_STRENGTH),
+        "mixup": Number(0, MOST_STRENGTH),
+        "cutmix": Number(0, MOST_STRENGTH),
+        "erasing": Number(0, 1),
+    }
+
     def __post_init__(self) -> None:
-        for entry in fields(self):
-            value = getattr(self, entry.name)
-            most = 1 if entry.name in SHARES else 10 if entry.name == "magnitude" else math.inf
-            fits = entry.name not in COUNTS or value == int(value)
-            if not (fits and 0 <= value <= most and value < math.inf):
-                limit = f"from 0 to {most}" if most < math.inf else "at least 0"
-                kind = "an integer " if entry.name in COUNTS else ""
-                raise InputError(f"augmentation: {entry.name} is {value}; it must be {kind}{limit}")
+        check_fields(self, self.SCHEMA, InputError, "augmentation: ")
 
     def without_mixing(self) -> Augmentation:
         """The same without mixup and cutmix, as recipes have it in the last epochs."""

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass, field, fields
-from typing import Any
+from dataclasses import asdict, dataclass, field
+from typing import Any, ClassVar
 
 from hardware.errors import InputError
 
+from ..models.schema import Choice, Flag, Integer, Maybe, Number, Schema, check_fields
 from .augment import Augmentation
 
 PRECISIONS = ("fp32", "bf16")
-AT_LEAST_ONE = ("epochs", "batch_size", "accumulation", "threads")
+MOST_EPOCHS = 100_000  # log and history are written whole after each; the longest published run has 410
+MOST_IMAGES = 1 << 20  # of a batch; all of ImageNet has 1.28 million
+MOST_RATE = 1e30  # float32 holds it, and what the optimizer makes of it
+MOST_SEED = 2**64 - 1  # the generators of PyTorch take 64 bits
+MOST_THREADS = 1024  # more than any machine has cores; each takes memory for its stack
 
 
 @dataclass(frozen=True)
@@ -57,22 +62,30 @@ class Recipe:
     seed: int = 0
     threads: int = 1
 
+    SCHEMA: ClassVar[Schema] = {
+        "epochs": Integer(1, MOST_EPOCHS),
+        "batch_size": Integer(1, MOST_IMAGES),
+        "learning_rate": Number(0, MOST_RATE),
+        "final_learning_rate": Number(0, MOST_RATE),
+        "warm_up": Number(0, 1),
+        "cool_down": Integer(0, MOST_EPOCHS),
+        "weight_decay": Number(0, MOST_RATE),
+        "label_smoothing": Number(0, 1),
+        "mixing_epochs": Maybe(Integer(0, MOST_EPOCHS)),
+        "accumulation": Integer(1, MOST_IMAGES),
+        "precision": Choice("precision", {"precision": PRECISIONS}),
+        "channels_last": Flag(),
+        "compile": Flag(),
+        "seed": Integer(0, MOST_SEED),
+        "threads": Integer(1, MOST_THREADS),
+    }
+
     def __post_init__(self) -> None:
-        for entry in fields(self):
-            value = getattr(self, entry.name)
-            if entry.name in ("augmentation", "precision", "channels_last", "compile"):
-                continue
-            least = 1 if entry.name in AT_LEAST_ONE else 0
-            if value is not None and not least <= value < math.inf:
-                raise InputError(f"{entry.name} is {value}; it must be at least {least}")
+        check_fields(self, self.SCHEMA, InputError)
         if self.cool_down >= self.epochs:
             raise InputError(f"cool_down is {self.cool_down}; it must be below epochs, which is {self.epochs}")
-        if self.warm_up > 1 or self.label_smoothing >= 1:
-            raise InputError(
-                f"warm_up is {self.warm_up} and label_smoothing {self.label_smoothing}; they are shares, below 1"
-            )
-        if self.precision not in PRECISIONS:
-            raise InputError(f"precision is {self.precision!r}; it must be one of {', '.join(PRECISIONS)}")
+        if self.label_smoothing == 1:
+            raise InputError("label_smoothing is 1; it must be below, or no label would be left")
         if self.accumulation > self.batch_size:
             raise InputError(f"accumulation is {self.accumulation}; it must be at most batch_size, {self.batch_size}")
 

@@ -14,9 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from hardware.errors import UserError
-from hardware.files import write_atomically
 
-from ..checkpoints.state_dict import CheckpointError, read_pickle
+from ..checkpoints.writing import write_pickle
 from ..data.image_data import ImageData
 from ..models.config import Config
 from ..models.model import SpikingTransformer, create_model
@@ -24,6 +23,7 @@ from .epoch import Epoch
 from .evaluate import EVALUATION_BATCH, Evaluation, count_batches, neuron_paths
 from .objective import Objective
 from .recipe import Recipe
+from .state import Expected, read_state
 from .synchronized_batchnorm import synchronize_batchnorm
 
 if TYPE_CHECKING:
@@ -175,7 +175,7 @@ class TrainingRun:
             "loss_sum": self.accelerator.reduce(self.loss_sum),
         }
         if self.accelerator.is_main_process:
-            write_atomically(path, lambda file: torch.save(state, file))
+            write_pickle(path, state)
         self.accelerator.wait_for_everyone()
 
     def load(self, path: Path) -> None:
@@ -184,21 +184,26 @@ class TrainingRun:
         Raises:
             CheckpointError: no such file, not a training state, or that of another task.
         """
-        if not path.is_file():
-            raise CheckpointError(f"{path}: no state to resume from; train without resuming first")
-        state = read_pickle(path)
-        if not isinstance(state, dict) or "task" not in state:
-            raise CheckpointError(f"{path}: not a training state")
-        for name, value in self.task.items():
-            if state["task"].get(name) != value:
-                raise CheckpointError(f"{path}: the run to resume had {name} {state['task'].get(name)}, not {value}")
-        self.model.load_state_dict(state["model"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.history = [Epoch(**epoch) for epoch in state["history"]]
-        for name, value in state["at"].items():
+        parameters = [parameter for group in self.optimizer.param_groups for parameter in group["params"]]
+        state = read_state(
+            path,
+            Expected(
+                self.task,
+                self.recipe,
+                self.steps_per_epoch,
+                self.model.state_dict(),
+                parameters,
+                all_train=not self.model.config.unused,
+            ),
+        )
+        self.model.load_state_dict(state.model)
+        groups = self.optimizer.state_dict()["param_groups"]
+        self.optimizer.load_state_dict({"state": state.moments, "param_groups": groups})
+        self.history = state.history
+        for name, value in state.at.items():
             setattr(self, name, value)
         # The sum is over all processes; each goes on with its part.
-        self.loss_sum = state["loss_sum"].to(self.loss_sum.device) / self.accelerator.num_processes
+        self.loss_sum = state.loss_sum.to(self.loss_sum.device) / self.accelerator.num_processes
 
 
 def _seeded_model(config: Config, seed: int) -> SpikingTransformer:

@@ -34,6 +34,7 @@ def test_train(example, tmp_path):
     assert read_metadata(path)["epoch"] == 1
 
 
+@pytest.mark.long
 def test_quantize(example):
     printed = example("quantize.py")
     assert "no input can overflow it: True" in printed

@@ -22,6 +22,8 @@ MOST_MEMORY = 4 << 30  # bytes that a command may ask for: the machine is not to
 def main() -> None:
     import qkformer.cli.commands  # noqa: F401
 
+    with contextlib.suppress(ImportError):
+        import datasets  # noqa: F401 (seconds)
     for name in COMMANDS:
         importlib.import_module(f"qkformer.cli.{name}")
     for line in sys.stdin:

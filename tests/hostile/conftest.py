@@ -13,14 +13,16 @@ PATIENCE = 60  # seconds that a command may take on a busy machine
 
 
 @pytest.fixture(scope="session")
-def command_server():
+def command_server(tmp_path_factory):
     """A process that has imported everything and forks for each command."""
     server = subprocess.Popen(
         [sys.executable, Path(__file__).with_name("command_server.py")],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+        env=os.environ
+        | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+        | {"HF_HOME": str(tmp_path_factory.mktemp("cache")), "HF_HUB_OFFLINE": "1"},
     )
     yield server
     server.stdin.close()
@@ -28,19 +30,29 @@ def command_server():
     server.wait()
 
 
-@pytest.fixture
-def command(command_server, tmp_path):
-    """Runs a command in tmp_path and returns its Outcome."""
+@pytest.fixture(scope="session")
+def ask(command_server):
+    """Runs a command in a folder and returns its Outcome."""
 
-    def command(*arguments, patience=PATIENCE, **environment) -> Outcome:
+    def ask(arguments, folder, patience=PATIENCE, **environment) -> Outcome:
         request = {
             "arguments": [*map(str, arguments)],
-            "folder": str(tmp_path),
+            "folder": str(folder),
             "environment": environment,
             "patience": patience,
         }
         print(json.dumps(request), file=command_server.stdin, flush=True)
         return Outcome(**json.loads(command_server.stdout.readline()))
+
+    return ask
+
+
+@pytest.fixture
+def command(ask, tmp_path):
+    """Runs a command in tmp_path and returns its Outcome."""
+
+    def command(*arguments, **options) -> Outcome:
+        return ask(arguments, tmp_path, **options)
 
     return command
 

@@ -27,6 +27,8 @@ class Conv2dKind(Memoryless):
         """C_out maps of the size that the window gives."""
         expect_bias(name, node)
         expect_map(name, source, shape)
+        if len(node.weight) % int(node.groups):
+            raise GraphError(f"node '{name}' has {len(node.weight)} outputs, which {node.groups} groups do not divide")
         expect(name, source, shape, (node.weight.shape[1] * int(node.groups), *shape[1:]))
         try:
             size = self.window(node).output_size(shape[1:])

@@ -18,8 +18,6 @@ class DenseKind(Memoryless):
 
     def output_shape(self, name: str, node: Any, source: str, shape: Shape) -> Shape:
         """One value for each row of the weight."""
-        if node.weight.ndim != 2:
-            raise GraphError(f"node '{name}' has a weight of {node.weight.ndim} dimensions; 2 are supported")
         expect_bias(name, node)
         expect(name, source, shape, (node.weight.shape[1],))
         return (node.weight.shape[0],)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import NoReturn
 
 import nir
@@ -20,14 +21,24 @@ class FlattenKind(Memoryless):
 
     def output_shape(self, name: str, node: nir.Flatten, source: str, shape: Shape) -> Shape:
         """The joined dimensions are one."""
-        start, end = int(node.start_dim), int(node.end_dim) % len(shape)
-        return (*shape[:start], int(np.prod(shape[start : end + 1])), *shape[end + 1 :])
+        for field in ("start_dim", "end_dim"):
+            if not -len(shape) <= int(getattr(node, field)) < len(shape):
+                raise GraphError(
+                    f"node '{name}': {field} is {getattr(node, field)}, but '{source}' gives {len(shape)} dimensions"
+                )
+        start, end = self._joined(node, len(shape))
+        if start > end:
+            raise GraphError(f"node '{name}': start_dim is {node.start_dim}, behind end_dim, {node.end_dim}")
+        return (*shape[:start], math.prod(shape[start : end + 1]), *shape[end + 1 :])
 
     def apply(self, node: nir.Flatten, x: np.ndarray) -> np.ndarray:
         """x in another shape."""
-        start = int(node.start_dim) + 1  # NIR does not count the batch
-        end = int(node.end_dim) % (x.ndim - 1) + 1
-        return x.reshape(*x.shape[:start], -1, *x.shape[end + 1 :])
+        start, end = self._joined(node, x.ndim - 1)  # NIR does not count the batch
+        return x.reshape(*x.shape[: start + 1], -1, *x.shape[end + 2 :])
+
+    def _joined(self, node: nir.Flatten, dimensions: int) -> tuple[int, int]:
+        """The first and the last of the dimensions that become one."""
+        return int(node.start_dim) % dimensions, int(node.end_dim) % dimensions
 
     def transpose(self, node: nir.Flatten, gradient: np.ndarray, shape: Shape) -> np.ndarray:
         """The old shape."""

@@ -11,8 +11,11 @@ import numpy as np
 
 from ...errors import GraphError, RangeError
 from ..gates.max_pool import OPERATION as NAME
-from ..gates.max_pool import current_pool_graph
-from .operation import Operation
+from ..gates.max_pool import current_pool_graph, gate_count
+from .operation import Operation, integer
+
+LARGEST_WINDOW = 255
+LARGEST_CURRENT = 1 << 17  # the limit of a sum
 
 
 @dataclass(frozen=True)
@@ -35,7 +38,8 @@ class MaxPoolOperation(Operation):
         cls, input_shape: tuple[int, ...], output_shape: tuple[int, ...], values: Mapping[str, Any]
     ) -> MaxPoolOperation:
         """kernel, stride, padding, low and high from metadata."""
-        kernel, stride, padding, low, high = (int(values[f]) for f in ("kernel", "stride", "padding", "low", "high"))
+        kernel, stride, padding = (integer(values, field, LARGEST_WINDOW) for field in ("kernel", "stride", "padding"))
+        low, high = (integer(values, field, LARGEST_CURRENT) for field in ("low", "high"))
         if kernel < 1 or kernel % 2 == 0 or stride < 1 or not 0 <= padding < kernel or low > high:
             raise ValueError(f"kernel {kernel}, stride {stride}, padding {padding} and {low} .. {high} are no max-pool")
         pooled = tuple((n + 2 * padding - kernel) // stride + 1 for n in input_shape[1:])
@@ -46,6 +50,11 @@ class MaxPoolOperation(Operation):
     def gates(self) -> nir.NIRGraph:
         """max(a, b) = b + max(0, a - b), whose binary digits are gates; tap by tap along both axes."""
         return current_pool_graph(self.input_shape, (self.kernel, self.stride, self.padding), self.low, self.high)
+
+    @property
+    def gate_count(self) -> int:
+        """Of all digits of all differences."""
+        return gate_count(self.input_shape, (self.kernel, self.stride, self.padding), self.low, self.high)
 
     def check_inputs(self, name: str, x: np.ndarray) -> None:
         """The gates have digits for differences of currents within low .. high."""

@@ -57,6 +57,24 @@ class Operation(ABC):
         """Inputs [count, *input_shape] that tell other operations from this one."""
 
     @property
+    def largest(self) -> int:
+        """Values of the largest array that `apply` makes for one input, about."""
+        return int(np.prod(self.output_shape))
+
+    @property
+    @abstractmethod
+    def gate_count(self) -> int:
+        """How many Threshold neurons `gates` has; known without making them."""
+
+    @property
     def products(self) -> int:
         """Multiplications for one input, about."""
         return int(np.prod(self.output_shape))
+
+
+def integer(values: Mapping[str, Any], field: str, most: int) -> int:
+    """A number of a mark. Raises KeyError where it is missing, ValueError unless it is an integer of at most `most`."""
+    value = values[field]
+    if isinstance(value, (str, bytes)) or np.ndim(value) or value != int(value) or not abs(value) <= most:
+        raise ValueError(f"{field} is {value!r}; it must be an integer, at most {most}")
+    return int(value)

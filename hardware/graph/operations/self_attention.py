@@ -11,9 +11,11 @@ import numpy as np
 
 from ...errors import GraphError, RangeError
 from ..gates.self_attention import OPERATION as NAME
-from ..gates.self_attention import self_attention_graph
-from .operation import Operation
+from ..gates.self_attention import gate_count, self_attention_graph
+from .operation import Operation, integer
 
+MOST_HEADS = 65_536
+LARGEST_SCALE = 1 << 12
 RATES = (0.0, 1.0, 0.5, 0.2, 0.8)  # of spikes in the samples, for queries, keys and values
 
 
@@ -34,7 +36,7 @@ class SelfAttentionOperation(Operation):
         cls, input_shape: tuple[int, ...], output_shape: tuple[int, ...], values: Mapping[str, Any]
     ) -> SelfAttentionOperation:
         """heads and scale from metadata."""
-        heads, scale = int(values["heads"]), int(values["scale"])
+        heads, scale = integer(values, "heads", MOST_HEADS), integer(values, "scale", LARGEST_SCALE)
         channels, *size = output_shape
         if tuple(input_shape) != (3 * channels, *size) or len(size) != 2:
             raise ValueError(f"its shapes {input_shape} and {output_shape} are not [3C, H, W] and [C, H, W]")
@@ -77,6 +79,17 @@ class SelfAttentionOperation(Operation):
         drawn = random.random((count, 3, channels, height, width))
         spikes = drawn < np.array(rates)[:, :, None, None, None]
         return spikes.reshape(count, *self.input_shape).astype(np.float64)
+
+    @property
+    def largest(self) -> int:
+        """K^T V of every head."""
+        channels = self.output_shape[0]
+        return max(super().largest, channels * (channels // self.heads))
+
+    @property
+    def gate_count(self) -> int:
+        """Of all pairs, counts and masks."""
+        return gate_count(self.output_shape, self.heads)
 
     @property
     def products(self) -> int:

@@ -34,24 +34,33 @@ def interpret_float(
 
     inputs: [T, B, *input shape]. watch: called with each population's name and its membrane minus its threshold,
     [T, B, ...]. progress, into: as in `interpret`.
-    Returns int8 spikes and float64 outputs, [T, B, ...]. Raises GraphError.
+    Returns int8 spikes and float64 outputs, [T, B, ...]. Raises GraphError, and RangeError beyond what float64 holds.
     """
     flat = flatten(graph, fused=True, floating_point=True)
     values = {flat.input_name: check_inputs(flat, inputs, floating_point=True)}
     trace = SpikeTrace() if into is None else into
     for name, node, total in visit(flat, values, progress):
         kind = kind_of(node)
+        _check_finite(name, "sum", total)
         if isinstance(kind, Memoryless):
-            out = kind.apply(node, total.reshape(-1, *total.shape[2:]))
+            with np.errstate(over="ignore", invalid="ignore"):
+                out = kind.apply(node, total.reshape(-1, *total.shape[2:]))
             values[name] = out.reshape(*total.shape[:2], *out.shape[1:]) + kind.bias(node)
         elif isinstance(kind, Spiking):
-            values[name], excess = kind.floating(name, node, TIME_STEP).run(total)
+            with np.errstate(over="ignore", invalid="ignore"):
+                values[name], excess = kind.floating(name, node, TIME_STEP).run(total)
+            _check_finite(name, "membrane", excess)
             trace[name] = values[name]
             if watch:
                 watch(name, excess)
         else:
             trace[name] = values[name] = total
     return trace
+
+
+def _check_finite(name: str, what: str, values: np.ndarray) -> None:
+    if not np.isfinite(values).all():
+        raise RangeError(f"{name}: {what} is not finite; its weights or constants are too large for float64")
 
 
 def flip_margins(graph: nir.NIRGraph, inputs: np.ndarray, trace: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

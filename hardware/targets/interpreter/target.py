@@ -31,9 +31,12 @@ class InterpreterTarget(Target):
     def check(self, graph: nir.NIRGraph, **options: Any) -> None:
         """Raise GraphError or RangeError for a graph that cannot be run."""
         from ...graph.flatten import flatten
+        from ...graph.numbers import check_numbers
 
         check_options(self, options)
-        flatten(graph, **{"fused": True, **options})
+        flat = flatten(graph, **{"fused": True, **options})
+        if not options.get("floating_point"):
+            check_numbers(flat)
 
     def describe(self, graph: nir.NIRGraph, **options: Any) -> dict[str, Any]:
         """Which nested graphs run as one operation."""

@@ -10,6 +10,7 @@ import numpy as np
 from ...graph.flat import FlatGraph, at_rest
 from ...graph.schedule import Schedule
 from ..interpreter.sequence import shown
+from .space import whole_memmap
 
 
 def record_path(folder: Path, plan: Schedule, name: str) -> Path:
@@ -28,7 +29,7 @@ def create_record(folder: Path, plan: Schedule, name: str, steps: int) -> np.mem
     """A record of zeros, [steps, *shape], open for writing."""
     shape = (steps, *plan.populations[name].shape)
     path, dtype = record_path(folder, plan, name), record_type(plan, name)
-    return np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape)
+    return whole_memmap(path, dtype, shape)
 
 
 def read_records(

@@ -11,6 +11,7 @@ from ...graph.schedule import Schedule
 from .partition import bus, partition
 from .processes.section import SectionProcess
 from .section import Section
+from .space import whole_memmap
 
 
 def build_sections(
@@ -27,7 +28,7 @@ def build_sections(
     for index, names in enumerate(parts):
         section = Section(graph, plan, names, frames, time_steps, folder)
         times = folder / f"times-{index}.npy"
-        np.lib.format.open_memmap(times, mode="w+", dtype=np.float64, shape=(len(frames), 3)).flush()
+        whole_memmap(times, np.float64, (len(frames), 3))
         process = SectionProcess(
             section=section, places=places, width=max(width, 1), name=f"section {index}", times=str(times)
         )

@@ -6,7 +6,6 @@ import json
 import math
 import os
 import sys
-import tempfile
 from collections.abc import MutableMapping
 from pathlib import Path
 from typing import Any
@@ -31,8 +30,10 @@ from ..interpreter.sequence import check_inputs
 from .installed import require_lava
 from .records import read_records
 from .supervise import LavaError, run_supervised
+from .undisturbed import private_folder
 
 MOST_PROCESSES = 200  # of the operating system, that two cores still serve in reasonable time
+MOST_SECTIONS = 1_000
 MOST_VALUES = 200_000  # sent from process to process at each time step
 
 PACKAGES = Path(__file__).parents[3]  # the folder of the package that runs here
@@ -76,8 +77,7 @@ def simulate(
     sections = sections_for(plan, sections, lavas_own=stock_models or not bit_accurate)
     if bit_accurate and not sections:
         check_synapses(flat, plan, inputs)
-    with tempfile.TemporaryDirectory(prefix="lava-job-") as name:
-        folder = Path(name)
+    with private_folder("lava-job-") as folder:
         run_job(
             folder,
             without_gates(graph, flat.operations) if fused else graph,
@@ -157,10 +157,12 @@ def checked(graph: nir.NIRGraph, *, bit_accurate: bool, fused: bool, chip: Chip)
 def sections_for(plan: Schedule, sections: int | None, *, lavas_own: bool) -> int:
     """How many sections a network runs in; 0 for Lava's own processes. Raises InputError for a number that is none."""
     if sections is None:
-        return 0 if lavas_own else default_sections(plan)
+        sections = 0 if lavas_own else default_sections(plan)
     if sections < 0 or (sections and lavas_own):
         raise InputError(f"sections is {sections}; it must be at least 0, and 0 for Lava's own models")
-    return sections
+    if sections > MOST_SECTIONS:
+        raise InputError(f"sections is {sections}; at most {MOST_SECTIONS:,} are possible, each is a process")
+    return min(sections, len(plan.populations))  # of which each is in one section
 
 
 def default_sections(plan: Schedule) -> int:

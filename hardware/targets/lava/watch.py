@@ -11,9 +11,11 @@ import json
 import os
 import secrets
 import signal
+import sys
+import threading
 import traceback
 from collections.abc import Callable, Iterator
-from multiprocessing import Process, shared_memory
+from multiprocessing import Process, connection, shared_memory
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -21,7 +23,6 @@ LOOK_EVERY = 0.2  # seconds
 PARENT = "LAVA_WORKER_PARENT"  # environment variable: the parent's process id
 FAILURE = "failure"  # the key of the message that says why a run ended: summary and details
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
-LIKELY_CAUSE: dict[int, str] = {signal.SIGKILL: " (is memory short?)", signal.SIGBUS: " (is /dev/shm full?)"}
 
 
 def run_as_worker(job: Callable[[Worker], None]) -> NoReturn:
@@ -51,8 +52,11 @@ class Worker:
         os.dup2(2, 1)  # what others print is no message
         _die_with(int(os.environ[PARENT]))
         os.register_at_fork(after_in_child=self._enter_child)
+        threading.excepthook, sys.unraisablehook = _end_in_a_thread, _end_without_memory
         prefix = self._folder.name  # tells the parent which segments are this worker's
         shared_memory._make_filename = lambda: f"/{prefix}-{secrets.token_hex(8)}"  # type: ignore[attr-defined]  # private
+        # A socket's path may have 107 characters, fewer than many a TMPDIR; names that begin with 0 are no paths.
+        connection.arbitrary_address = lambda family: f"\0{prefix}-{secrets.token_hex(8)}"  # type: ignore[attr-defined]
 
     def send(self, message: dict[str, Any]) -> None:
         """Pass a message, anything JSON can hold, to the parent's `on_message`."""
@@ -102,11 +106,28 @@ class Worker:
         _die_with(parent)
 
 
+def _end_in_a_thread(lost: threading.ExceptHookArgs) -> None:
+    """A process whose thread has died would be waited for, for ever: it ends, which is seen."""
+    try:
+        threading.__excepthook__(lost)
+    finally:
+        os._exit(1)
+
+
+def _end_without_memory(lost: sys.UnraisableHookArgs) -> None:
+    """So does one whose thread could not even begin."""
+    try:
+        sys.__unraisablehook__(lost)
+    finally:
+        if issubclass(lost.exc_type, MemoryError):
+            os._exit(1)
+
+
 def describe_exit(status: int) -> str:
     """What became of a process, from its exit status as Python's subprocess gives it."""
     if status >= 0:
         return f"ended early, with exit status {status}"
-    return f"was killed by {signal.Signals(-status).name}{LIKELY_CAUSE.get(-status, '')}"
+    return f"was killed by {signal.Signals(-status).name}"
 
 
 def _die_with(parent: int) -> None:

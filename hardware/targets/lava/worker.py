@@ -6,6 +6,7 @@ FOLDER holds graph.nir, inputs.npy and job.json; the populations' records are wr
 from __future__ import annotations
 
 import json
+import resource
 import sys
 from pathlib import Path
 
@@ -21,8 +22,20 @@ from .watch import Worker, run_as_worker
 CHANNEL_SLOTS = 4  # messages a channel holds; Lava's default of 64 takes gigabytes of shared memory
 
 
+LEAST_MEMORY = 300 << 20  # bytes; with less, a library that Lava needs tries for ever to have some
+
+
+def check_memory_limits() -> None:
+    """Raise MemoryError where the shell's limits leave a process less than Lava's libraries take."""
+    for option, limit in ("-v", resource.RLIMIT_AS), ("-d", resource.RLIMIT_DATA):
+        allowed = resource.getrlimit(limit)[0]
+        if allowed != resource.RLIM_INFINITY and allowed < LEAST_MEMORY:
+            raise MemoryError(f"`ulimit {option}` allows {allowed >> 20} MB; at least {LEAST_MEMORY >> 20} are needed")
+
+
 def run(worker: Worker, folder: Path) -> None:
     """Build the network of a job and run it to the end of its inputs."""
+    check_memory_limits()
     prepare_lava()
     from lava.magma.core.run_conditions import RunSteps
     from lava.magma.core.run_configs import Loihi2SimCfg

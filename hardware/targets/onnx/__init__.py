@@ -2,4 +2,4 @@
 
 from ...lazy import attach
 
-__all__, __getattr__, __dir__ = attach(__name__, __file__)
+__getattr__, __dir__ = attach(__name__, __file__)

@@ -15,16 +15,15 @@ import nir
 import numpy as np
 
 from ...chip import LOIHI_2
-from ...chip.arithmetic import encode_bias
 from ...chip.chip import Chip
-from ...errors import GraphError, InputError
+from ...errors import GraphError, InputError, TargetError
 from ...files import write_atomically
 from ...graph.encoding import Encoding, encoding_of
 from ...graph.flat import FlatGraph, at_rest
 from ...graph.flatten import flatten
-from ...graph.neuron import TIME_STEP, IntegerNeuron
-from ...graph.nodes import Memoryless, kind_of, spiking
+from ...graph.nodes import Memoryless, kind_of
 from ...graph.nodes.kind import Interval
+from ...graph.numbers import check_numbers, integer_neuron
 from ...graph.windows import Shape
 from .arithmetic import add, add_constant, converted, require, require_multiples
 from .builder import OnnxBuilder
@@ -51,7 +50,8 @@ def to_onnx(
     holds them, else uint8 or int32; T and B are free. Its outputs, by node name: the sums of every Output node, int32
     [T, B, ...], and with `populations` the spikes of every population, uint8 [T, B, ...]. If the graph says how it is
     read: "logits", float64 [B, classes], and metadata_props that say how to encode images (`Encoding`'s fields). If
-    bounds do not exclude a number outside the chip's formats: "within_limits", bool.
+    bounds do not exclude a number outside the chip's formats: "within_limits", bool. Where a node of the graph is
+    called so, a _ is added to these two.
     chip: whose number formats hold. fused: run marked nested graphs as one operation, or their gates.
 
     Raises GraphError and RangeError for a graph that cannot be run, InputError for bounds without 0.
@@ -60,22 +60,35 @@ def to_onnx(
 
 
 def write_onnx(graph: nir.NIRGraph, path: str | Path, **options: Any) -> None:
-    """Write what `to_onnx` gives, with its options, whole or not at all."""
+    """Write what `to_onnx` gives, with its options, whole or not at all.
+
+    Raises TargetError, and leaves the old file, if ONNX Runtime does not take what was written.
+    """
     data = to_onnx(graph, **options).SerializeToString()
 
     def write(temporary: Path) -> None:
         temporary.write_bytes(data)
+        _check_readable(path, temporary)
 
     write_atomically(path, write)
+
+
+def _check_readable(path: str | Path, written: Path) -> None:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL  # it is only looked at
+    options.log_severity_level = 4  # none: the exception tells
+    try:
+        onnxruntime.InferenceSession(str(written), options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # of many kinds
+        raise TargetError(f"{path}: ONNX Runtime does not take the model", str(error)) from error
 
 
 def checked(graph: nir.NIRGraph, *, chip: Chip = LOIHI_2, fused: bool = True) -> FlatGraph:
     """The graph flattened, with every neuron and bias in the chip's formats. Raises GraphError and RangeError."""
     flat = flatten(graph, fused=fused, chip=chip)
-    resting = at_rest(flat)
-    for name in flat.populations:
-        _neuron(flat, name)
-        encode_bias(name, resting[name], chip)
+    check_numbers(flat)
     return flat
 
 
@@ -85,13 +98,11 @@ def model_of(flat: FlatGraph, graph: nir.NIRGraph, *, populations: bool, inputs:
 
     if not inputs[0] <= 0 <= inputs[1]:
         raise InputError(f"inputs within {inputs[0]:g} .. {inputs[1]:g} exclude 0, which padding is; give wider bounds")
-    if WITHIN_LIMITS in flat.nodes:
-        raise GraphError(f"a node is called '{WITHIN_LIMITS}', which is an output that the model adds; rename it")
     encoding = _encoding(graph)
     converter = _Converter(flat, populations)
     converter.run(inputs)
     builder = converter.builder
-    if logits and encoding and len(flat.outputs) == 1 and LOGITS not in flat.nodes:
+    if logits and encoding and len(flat.outputs) == 1:
         converter.add_logits(flat.outputs[0], encoding)
     if builder.checks:
         converter.add_checks()
@@ -108,7 +119,8 @@ class _Converter:
 
     def __init__(self, flat: FlatGraph, populations: bool):
         self.flat, self.populations = flat, populations
-        self.builder = OnnxBuilder(flat.input_name, taken={*flat.nodes, LOGITS, WITHIN_LIMITS})
+        self.logits, self.within_limits = added_outputs(flat)
+        self.builder = OnnxBuilder(flat.input_name, taken={*flat.nodes, self.logits, self.within_limits})
         self.resting = at_rest(flat)
         self.takes: list[Any] = []
         self.gives: list[Any] = []
@@ -126,7 +138,7 @@ class _Converter:
                 values[name] = pass_on(self.builder, flat, name, total, self.resting[name])
             elif flat.is_population(name):
                 total = require_multiples(self.builder, total, flat.chip.fraction_bits)
-                values[name] = fire(self.builder, total, _neuron(flat, name), self.resting[name], shape)
+                values[name] = fire(self.builder, total, integer_neuron(flat, name), self.resting[name], shape)
                 if self.populations and name not in flat.internal:
                     self._show(name, values[name].tensor, UINT8, shape)
             else:
@@ -138,14 +150,14 @@ class _Converter:
         total = self.builder.op("ReduceSum", output, axis, keepdims=0)
         scores = self.builder.op("Cast", total, to=self.builder.type_of(FLOAT64))
         scores = self.builder.op("Mul", scores, self.builder.constant(encoding.logit_scale, np.float64))
-        self._give(LOGITS, scores, FLOAT64, ["batch", *self.flat.shapes[output]])
+        self._give(self.logits, scores, FLOAT64, ["batch", *self.flat.shapes[output]])
 
     def add_checks(self) -> None:
         """Whether all checks hold."""
         first, *others = self.builder.checks
         for other in others:
             first = self.builder.op("And", first, other)
-        self._give(WITHIN_LIMITS, first, np.dtype(bool), [])
+        self._give(self.within_limits, first, np.dtype(bool), [])
 
     def _enter(self, name: str, shape: Shape, inputs: Interval) -> Value:
         dtype = first_that_holds([INT8, UINT8, INT32], *inputs)
@@ -172,9 +184,14 @@ class _Converter:
         self.gives.append(self.builder.info(name, (dtype, dims)))
 
 
-def _neuron(flat: FlatGraph, name: str) -> IntegerNeuron:
-    node = flat.nodes[name]
-    return spiking(name, node).integer(name, node, TIME_STEP, flat.chip)
+def added_outputs(flat: FlatGraph) -> tuple[str, str]:
+    """What the outputs that the model adds are called: "logits" and "within_limits", or, of a node's name, with a _."""
+    names = []
+    for name in (LOGITS, WITHIN_LIMITS):
+        while name in flat.nodes:
+            name += "_"
+        names.append(name)
+    return names[0], names[1]
 
 
 def _encoding(graph: nir.NIRGraph) -> Encoding | None:

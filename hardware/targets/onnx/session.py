@@ -21,7 +21,7 @@ from ...progress import Progress
 from ...trace.spike_trace import SpikeTrace
 from ..interface import Trace
 from ..interpreter.sequence import check_inputs, interpret
-from .model import INPUTS, WITHIN_LIMITS, checked, model_of
+from .model import INPUTS, added_outputs, checked, model_of
 
 PIECE = 8_000_000  # neurons times time steps that are computed at once
 
@@ -86,6 +86,7 @@ class PreparedNetwork:
         session = self._session(fits, self.threads // callers)
         (port,) = session.get_inputs()
         dtype = np.dtype(port.type.removeprefix("tensor(").removesuffix(")"))
+        _, within_limits = added_outputs(self.flat)
         shown = [output.name for output in session.get_outputs()]
 
         def run(samples: slice) -> dict[str, np.ndarray]:
@@ -95,7 +96,7 @@ class PreparedNetwork:
             except Exception as error:  # of many kinds, for want of memory above all
                 raise TargetError(f"ONNX Runtime failed on {piece.shape[1]} samples", str(error)) from error
             found = dict(zip(shown, given, strict=True))
-            if not found.pop(WITHIN_LIMITS, True):
+            if not found.pop(within_limits, True):
                 self._explain(inputs)
             return {name: v.view(np.int8) if v.dtype == np.uint8 else v for name, v in found.items()}
 

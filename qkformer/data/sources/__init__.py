@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import inspect
+import os
 from collections.abc import Iterator
 from functools import cache
 from importlib import import_module
-from pathlib import Path
 from pkgutil import iter_modules
 
 from ..errors import DataError
@@ -33,8 +33,10 @@ def find_source(text: str) -> Source:
     Raises:
         DataError: no kind of source recognizes it.
     """
+    if not text.strip():
+        raise DataError(f"data {text!r}: names nothing; write {', or '.join(kind.form for kind in kinds())}")
     for kind in kinds():
         if kind.recognizes(text):
             return kind(text)
-    trouble = "a file, not a folder" if Path(text).is_file() else "no such folder"
+    trouble = "not a folder" if os.path.exists(text) else "no such folder"
     raise DataError(f"data {text!r}: {trouble}; write {', or '.join(kind.form for kind in kinds())}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import ClassVar
 
@@ -20,9 +21,9 @@ class Folder(RowsSource):
     @classmethod
     def recognizes(cls, text: str) -> bool:
         """Whether there is such a folder."""
-        return Path(text).expanduser().is_dir()
+        return os.path.isdir(os.path.expanduser(text))
 
     def rows(self, label: str | None, streaming: bool) -> LabelledRows:
         """Those of the folder, which goes by its own name alone."""
-        folder = Path(self.text).expanduser().resolve()
+        folder = Path(os.path.realpath(os.path.expanduser(self.text)))
         return LabelledRows(folder, folder.name, label=label, streaming=streaming)

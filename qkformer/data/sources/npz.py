@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from ..batches import Memory
-from ..checks import SPLITS, check_labels
+from ..checks import SPLITS, check_integers
 from ..errors import DataError
 from ..image_data import ImageData
-from ..npz_file import array_names, read_array
+from ..npz_file import array_names, list_names, read_array
 from ..source import Source, Wanted
 
 SUFFIX = ".npz"
@@ -59,8 +60,6 @@ class Npz(Source):
                 )
             splits[split] = Memory(images, labels)
             classes = max(classes, int(labels.max()) + 1)
-        for split, memory in splits.items():
-            check_labels(memory.labels, wanted.classes, f"{path}: '{split}_labels'")
         facts = {
             "channels": wanted.channels,
             "image_size": wanted.image_size,
@@ -76,20 +75,26 @@ class Npz(Source):
         prefix = f"{split}_" if f"{split}_images" in names else ""
         images_name, labels_name = f"{prefix}images", f"{prefix}labels"
         if images_name not in names:
-            has = ", ".join(names) or "no arrays"
-            raise DataError(f"{path}: has {has}; an array 'images' or '{split}_images' is needed")
+            raise DataError(f"{path}: has {list_names(names)}; an array 'images' or '{split}_images' is needed")
         images, shape = read_array(path, images_name, count)
-        if images.dtype.kind not in "iuf":
-            raise DataError(f"{path}: '{images_name}' is of type {images.dtype}; integers or floats are needed")
-        if not (images.ndim and images.size):
-            raise DataError(f"{path}: '{images_name}' has shape {list(shape)}; at least one image is needed")
-        found = torch.from_numpy(images.astype(np.float32))
+        found = _as_floats(images, f"{path}: '{images_name}'")
         if labels_name not in names:
             return found, None
         labels, labels_shape = read_array(path, labels_name, count)
-        if labels.dtype.kind not in "iu" or labels_shape != shape[:1]:
+        if labels_shape != shape[:1]:
             raise DataError(
                 f"{path}: '{labels_name}' is {labels.dtype} {list(labels_shape)}; "
                 f"an integer for each of the {shape[0]} images is needed"
             )
-        return found, torch.from_numpy(labels.astype(np.int64))
+        return found, torch.from_numpy(check_integers(labels, wanted.classes, f"{path}: '{labels_name}'"))
+
+
+def _as_floats(images: NDArray[Any], what: str) -> Tensor:
+    """Raises DataError for what is not finite in float32."""
+    with np.errstate(over="ignore"):
+        found = images.astype(np.float32)
+    wrong = np.argwhere(~np.isfinite(found))
+    if len(wrong):
+        place = tuple(map(int, wrong[0]))
+        raise DataError(f"{what}: the value at {list(place)} is {images[place]}; finite float32 numbers are needed")
+    return torch.from_numpy(found)

@@ -62,7 +62,7 @@ def test_shapes(padding):
         ({"a": conv(np.ones((1, 1, 3, 3)))}, ["input -> a -> output"], ["'a'", "(3, 3)", "(1, 2, 2)"]),
         ({"a": pool(nir.SumPool2d, (3, 3), (1, 1))}, ["input -> a -> output"], ["'a'", "(3, 3)", "(1, 2, 2)"]),
         ({"a": nir.Linear(np.ones((2, 5)))}, ["input -> a -> output"], ["'a'", "(5,)", "(1, 2, 2)"]),
-        ({"a": nir.Linear(np.ones((2, 5, 2)))}, ["input -> a -> output"], ["'a'", "3 dimensions"]),
+        ({"a": nir.Linear(np.ones((2, 5, 2)))}, ["input -> a -> output"], ["'a'", "(2, 5, 2)", "2 dimensions"]),
         ({"f": flatten_node([1, 2, 2]), "a": pool(nir.SumPool2d, (1, 1), (1, 1))}, ["input -> f -> a -> output"],
          ["'a'", "[channels, height, width]", "(4,)"]),
         ({"a": conv(np.ones((1, 1, 1, 1)), stride=2), "b": GATE}, ["input -> a -> output", "input -> b -> output"],

@@ -2,6 +2,7 @@
 
 import copy
 import json
+import runpy
 import subprocess
 import sys
 
@@ -129,3 +130,34 @@ def test_a_difference_in_lava(lava, tmp_path):
     assert done.returncode == 1, done.stderr
     assert "lava, here: 0 of 48 differ" not in done.stdout
     assert "lava, here: " in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "part"),
+    [
+        ("about.json", None, "about.json"),
+        ("about.json", "[" * 100_000, "cannot be read"),
+        ("about.json", "{}", "explanation is missing"),
+        ("about.json", {"target": "nosuch"}, "nosuch"),
+        ("about.json", {"options": {"\x1b[2K": 1}}, "no option"),
+        ("about.json", {"options": {"chip": {"name": "x"}}}, "chip"),
+        ("about.json", {"population": "other"}, "no population 'other'"),
+        ("spikes.trace", "no trace", "spikes.trace"),
+        ("graph.nir", "no graph", "graph.nir"),
+    ],
+)
+def test_a_damaged_bundle_is_told_in_one_line(file, content, part, script, monkeypatch, capsys):
+    if isinstance(content, dict):
+        content = json.dumps(json.loads((script.parent / file).read_text()) | content)
+    (script.parent / file).unlink()
+    if content is not None:
+        (script.parent / file).write_text(content)
+    monkeypatch.setenv("PYTHONPATH", "")  # the script sets it
+    with pytest.raises(SystemExit) as stop:
+        runpy.run_path(str(script), run_name="__main__")
+    assert stop.value.code == 2
+    line = capsys.readouterr().err
+    assert line.startswith("error: ")
+    assert line.count("\n") == 1
+    assert "\x1b" not in line
+    assert part in line

@@ -2,6 +2,7 @@
 
 import copy
 import json
+import math
 import re
 import shutil
 import subprocess
@@ -16,6 +17,7 @@ from small_graphs import branched, whole_numbers
 import hardware
 from hardware.graph.populations import PopulationGraph
 from hardware.parity.divergence import Side, explain
+from hardware.parity.explanation import Cause, Explanation, NeuronHistory
 from hardware.parity.results import LadderStep, LayerFlips
 
 INPUTS = whole_numbers(0, 4, 3, 1, 2, 2, low=-3, high=8)
@@ -163,6 +165,51 @@ document.title = JSON.stringify({
   drawings: [...document.querySelectorAll("svg")].map(s => s.getBoundingClientRect().width),
 });
 </script>"""
+
+
+HOSTILE = ("</script><script>x", "<img src=x>", "&amp; \" '", "\x1b[2K\x00\n", "\udcff", "[/x]", "${title}", "a" * 300)
+
+
+def hostile_report(path, populations, values, threshold=3.0):
+    """A page whose every name is hostile, and whose first neuron had these membranes."""
+    names = [f"{HOSTILE[number % len(HOSTILE)]}{number}" for number in range(populations)]
+    sides = [{name: np.full((2, 1, 3), value, np.int8) for name in names} for value in (0, 1)]
+    one = hardware.compare(*sides)
+    side = NeuronHistory(current=values, membrane=values, threshold=threshold, emitted=(0,) * len(values))
+    first = replace(one.first_divergence, target=HOSTILE[0])
+    causes = tuple(Cause(text, text) for text in HOSTILE)
+    explanation = Explanation(first, "local", causes, side, side, 0, 0.0, (), dict.fromkeys(names, "local"))
+    report = hardware.combine({HOSTILE[1]: one}, accuracy={HOSTILE[2]: 0.5}, versions=dict.fromkeys(HOSTILE, "1"))
+    report = replace(report, explanation=explanation)
+    about = dict(zip(HOSTILE, HOSTILE, strict=True))
+    hardware.write_report(path, report, *sides, title=HOSTILE[0], names=HOSTILE[:2], about=about)
+    return Page(path.read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize(
+    ("populations", "values"),
+    [(1, (1.0,)), (8, (0.0, math.nan, 2.0)), (8, (math.inf, -math.inf)), (1, (math.nan,) * 3), (3000, (1.0,))],
+)
+def test_hostile_names_and_numbers(populations, values, tmp_path):
+    page = hostile_report(tmp_path / "report.html", populations, values)
+    assert page.open == []
+    assert page.tags.count("script") == 1
+    assert "img" not in page.tags
+    text = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert all(letter.isprintable() or letter == "\n" for letter in text)
+    for drawn in re.findall(r'(?:points|d|cx|cy|x|y)="([^"]*)"', text):
+        assert "nan" not in drawn
+        assert "inf" not in drawn
+    for name in ("</script><script>x", "<img src=x>", r"\x1b[2K\x00\n", r"\udcff", "${title}")[: 2 + populations]:
+        assert name in page.text
+
+
+@pytest.mark.parametrize("threshold", [9.0, 2.0, 0.0, -5.0, 1e30])
+def test_the_label_of_the_threshold_is_in_the_drawing(threshold, tmp_path):
+    hostile_report(tmp_path / "report.html", 1, (1.0, 2.0, 3.0), threshold)
+    text = (tmp_path / "report.html").read_text(encoding="utf-8")
+    (baseline,) = re.findall(r'y="([^"]*)" text-anchor="end">threshold<', text)
+    assert 12 <= float(baseline) <= 210  # its letters are 12 pixels high
 
 
 @pytest.mark.skipif(BROWSER is None, reason="no Chromium is installed: apt-get install chromium")

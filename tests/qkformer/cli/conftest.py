@@ -1,5 +1,6 @@
 """The command line in this process, and what commands read."""
 
+import signal
 import sys
 from typing import NamedTuple
 
@@ -23,6 +24,7 @@ class Result(NamedTuple):
 def qkformer(monkeypatch, capsys, tmp_path):
     """Runs a command in an empty folder: qkformer("info", "qkformer-digits").status."""
     monkeypatch.chdir(tmp_path)
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
 
     def run(*arguments):
         monkeypatch.setattr(sys, "argv", ["qkformer", *map(str, arguments)])
@@ -30,7 +32,9 @@ def qkformer(monkeypatch, capsys, tmp_path):
             main()
         return Result(stop.value.code or 0, *capsys.readouterr())
 
-    return run
+    yield run
+    for number, handler in handlers.items():  # Ctrl-C is the tests' again
+        signal.signal(number, handler)
 
 
 @pytest.fixture
@@ -66,7 +70,7 @@ def few_digits(tmp_path_factory):
 
 @pytest.fixture
 def one_wrong_spike(monkeypatch):
-    """The interpreter, with one spike of one population turned over."""
+    """The interpreter, with one spike of one population turned over; the value is what runs without it."""
     target = hardware.targets()["interpreter"]
     exact = target.run
 
@@ -78,3 +82,4 @@ def one_wrong_spike(monkeypatch):
         return trace
 
     monkeypatch.setattr(target, "run", run)
+    return exact

@@ -176,7 +176,8 @@ def test_one_file_of_arrays_serves_every_command(qkformer, refused):
     assert f"accuracy {100 * accuracy:.2f} %" in result.out
     assert qkformer("export", model, "--data", "digits.npz", "-o", "model.nir").status == 0
     np.savez("few.npz", images=arrays["test_images"])
-    refused("train", "qkformer-digits", "--data", "few.npz", names=["few.npz", "train_images, train_labels", "missing"])
+    missing = ["few.npz", "train_images, train_labels", "missing"]
+    refused("train", "qkformer-digits", "--data", "few.npz", "--overwrite", names=missing)
 
 
 def test_commands_read_folders_of_images(qkformer, few_digits):
@@ -201,7 +202,7 @@ def test_export_prints_the_certificate(qkformer, graph):
     assert hardware.compare(once, again).mismatches == 0
 
 
-@pytest.mark.parametrize("backend", ["interpreter", "lava"])
+@pytest.mark.parametrize("backend", ["interpreter", pytest.param("lava", marks=pytest.mark.long)])
 def test_simulate_writes_a_trace(backend, qkformer, graph, lava):
     result = qkformer("simulate", graph, "--backend", backend, "--images", 3, "-o", "trace.npz", "--json", "s.json")
     assert result.status == 0

@@ -108,7 +108,7 @@ BAD_DATA = {
     "nobody": ({"images": np.ones((0, 1, 8, 8), np.float32)}, ["[0, 1, 8, 8]", "at least one"]),
     "text": ({"images": np.full((2, 1, 8, 8), "x")}, ["'images'", "<U1"]),
     "complex": ({"images": np.ones((2, 1, 8, 8), complex)}, ["'images'", "complex128"]),
-    "object": ({"images": np.array([None])}, ["not a readable .npz"]),
+    "object": ({"images": np.array([None])}, ["'images'", "object"]),
     "nan": ({"images": np.full((2, 1, 8, 8), np.nan)}, ["nan"]),
     "unnamed": ({"photos": np.ones((2, 1, 8, 8))}, ["photos", "'images'"]),
     "unlabelled": ({"images": np.ones((2, 1, 8, 8)), "labels": np.ones(3, int)}, ["'labels'", "[3]", "2 images"]),
@@ -195,7 +195,8 @@ def test_output_that_is_a_folder(refused, tmp_path):
 
 
 def test_output_in_a_folder_without_permission(refused, tmp_path, monkeypatch):
-    monkeypatch.setattr("qkformer.cli.record.os.access", lambda path, mode: path != tmp_path / "locked")
+    (tmp_path / "locked").mkdir()
+    monkeypatch.setattr("qkformer.cli.outputs.tempfile.TemporaryFile", lambda dir: (dir / "no/such/folder").open())
     refused("export", "qkformer-digits", "-o", tmp_path / "locked/m.nir", names=["locked", "cannot be written to"])
 
 

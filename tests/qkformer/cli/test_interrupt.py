@@ -36,7 +36,8 @@ def shared_memory(processes):
     return found
 
 
-@pytest.mark.parametrize("command", [pytest.param("demo", marks=pytest.mark.long), "simulate"])
+@pytest.mark.parametrize("command", ["demo", "simulate"])
+@pytest.mark.long  # tests/hostile/interrupts has the quick ones
 def test_interrupted_in_lava(command, graph, tmp_path, lava):
     arguments = {
         "demo": ["demo", "--images", "360"],

@@ -5,6 +5,7 @@ import random
 import signal
 import subprocess
 import sys
+import threading
 
 import pytest
 
@@ -42,6 +43,35 @@ def test_a_bug_says_that_it_is_one(error, raises, qkformer):
     assert result.err.count("\n") == 1
     for part in ("not yours", "report it", "--debug"):
         assert part in result.err
+
+
+@pytest.mark.parametrize(
+    "error", [MemoryError(), MemoryError("std::bad_alloc"), RuntimeError("[x] can't allocate memory: 9 bytes")]
+)
+def test_memory_that_is_short_is_no_bug(error, raises, qkformer):
+    raises(error)
+    result = qkformer(*INFO)
+    assert (result.status, result.err.count("\n")) == (2, 1)
+    assert result.err.startswith("error: not enough memory")
+    assert str(error) in result.err
+    assert "fewer images" in result.err
+
+
+def test_endless_recursion_is_a_bug(raises, qkformer):
+    raises(RecursionError("maximum recursion depth exceeded"))
+    assert qkformer(*INFO).status == 70
+
+
+def test_a_bug_in_a_thread(monkeypatch, qkformer):
+    def in_a_thread(*arguments):
+        thread = threading.Thread(target=lambda: 1 // 0)
+        thread.start()
+        thread.join()
+
+    monkeypatch.setattr("qkformer.cli.info.show_info", in_a_thread)
+    result = qkformer(*INFO)
+    assert result.status == 70
+    assert result.err.startswith("bug: ZeroDivisionError: ")
 
 
 @pytest.mark.parametrize("error", [InputError("layer 'a'"), ZeroDivisionError("division by zero")])

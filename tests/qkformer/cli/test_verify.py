@@ -1,8 +1,10 @@
 """`qkformer verify`: exit status, what it prints, and the files that it leaves."""
 
 import json
+import os
 import subprocess
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +15,7 @@ from published import lively_model, small_config
 import hardware
 from hardware import PackedTrace
 from qkformer import load_data, save_checkpoint
+from qkformer.cli.show import PlainConsole
 
 POPULATION = "stage1.0.tssa.mask"
 VERIFY = ("verify", "qkformer-digits", "--images", 2, "--against", "interpreter")
@@ -82,6 +85,52 @@ def test_the_bundle_that_is_named_runs(qkformer, one_wrong_spike):
     assert "interpreter, here: 0 of " in done.stdout
 
 
+@contextmanager
+def mask(value):
+    before = os.umask(value)
+    try:
+        yield
+    finally:
+        os.umask(before)
+
+
+def test_a_passing_run_takes_the_bundle_of_an_earlier_one_away(qkformer, one_wrong_spike, monkeypatch):
+    assert qkformer(*VERIFY).status == 1
+    assert "bundle" in names("runs/verify")
+    with monkeypatch.context() as context:
+        context.setattr(hardware.targets()["interpreter"], "run", one_wrong_spike)
+        assert qkformer(*VERIFY).status == 0
+    assert names("runs/verify") == {"model.nir", "parity.json", "report.html"}
+
+
+def test_a_bundle_with_files_of_a_user_is_refused(refused):
+    notes = Path("runs/verify/bundle/hardware/notes.txt")
+    notes.parent.mkdir(parents=True)
+    notes.write_text("mine")
+    refused(*VERIFY, names=[str(notes), "was not written by qkformer"])
+    assert notes.read_text() == "mine"
+    assert names("runs/verify") == {"bundle"}
+
+
+def test_hostile_folders_modes_and_narrow_terminals(qkformer, one_wrong_spike, monkeypatch):
+    folder = 'it\'s "a" [bold]folder\x1b[2K'
+    for module in "show", "verify":
+        monkeypatch.setattr(f"qkformer.cli.{module}.console", PlainConsole(width=20))
+    with mask(0o077):
+        result = qkformer(*VERIFY, "--report", folder)
+    assert result.status == 1
+    assert f"\n1 of {2 * SPIKES:,} spikes differ\n" in result.out
+    for population in parity(folder)["populations"]:
+        assert f"{population['neurons']:,} " in result.out
+        assert population["name"] in result.out
+    assert "\x1b" not in result.out
+    assert "to reproduce: python 'it'\"'\"'s \"a\" [bold]folder\\x1b[2K/bundle/reproduce.py'" in result.out
+    page = Path(folder, "report.html").read_text()
+    assert "\x1b" not in page
+    assert "[bold]folder" in page
+    assert {path.stat().st_mode & 0o077 for path in (Path(folder), *Path(folder).rglob("*"))} == {0}
+
+
 def test_fail_fast(qkformer, one_wrong_spike):
     assert qkformer(*VERIFY, "--fail-fast").status == 1
     found = parity()
@@ -145,7 +194,7 @@ def test_the_published_batch_leak(qkformer):
 @pytest.mark.parametrize(
     ("options", "parts"),
     [
-        (("--memory-limit", "-1"), ["--memory-limit", "-1 MB", "at least 0"]),
+        (("--memory-limit", "-1"), ["--memory-limit", "-1 MB", "0 to 1,000,000"]),
         (("--memory-limit", "much"), ["--memory-limit", "valid"]),
         (("--load-trace", "gone.trace"), ["gone.trace", "no such file"]),
         (("--load-trace", "images.npz"), ["images.npz", "not a readable trace"]),
@@ -188,6 +237,7 @@ def test_few_gates_are_executed_unasked_and_many_are_named(qkformer, nested):
     assert at_once["populations"] == found["populations"]
 
 
+@pytest.mark.long
 def test_gates_in_lava(qkformer, nested, lava):
     assert qkformer(*nested, "--against", "lava", "--gates").status == 0
     assert parity()["fused"] == {"lava": []}

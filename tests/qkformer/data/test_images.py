@@ -41,5 +41,5 @@ def test_what_is_nowhere_is_not_asked_for(no_network, name):
 
 def test_a_file_is_no_folder(tmp_path):
     (tmp_path / "train.parquet").touch()
-    with pytest.raises(DataError, match=r"train.parquet': a file, not a folder; write digits, or a folder"):
+    with pytest.raises(DataError, match=r"train.parquet': not a folder; write digits, or a folder"):
         load_images(str(tmp_path / "train.parquet"), "test")

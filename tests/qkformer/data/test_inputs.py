@@ -56,5 +56,5 @@ def test_events_come_from_files_alone(npz):
 
 
 def test_labels_are_those_of_the_model(npz):
-    with pytest.raises(DataError, match="a label is 10; classes are 0 to 9"):
+    with pytest.raises(DataError, match="is 10; labels are integers from 0 to 9, for 10 classes"):
         load_inputs(npz(2, 1, 8, 8, labels=np.array([3, 10])), DIGITS)

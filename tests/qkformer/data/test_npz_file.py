@@ -29,12 +29,6 @@ def test_no_more_is_read_than_asked_for(tmp_path, monkeypatch):
     assert min(sizes) > 0
 
 
-def test_a_scalar_is_whole(tmp_path):
-    np.savez(tmp_path / "some.npz", one=np.float32(1))
-    found, shape = read_array(tmp_path / "some.npz", "one", 3)
-    assert (found, shape) == (1, ())
-
-
 def test_damage_is_told(tmp_path):
     with pytest.raises(DataError, match=r"gone.npz: no such file"):
         array_names(tmp_path / "gone.npz")
@@ -42,10 +36,10 @@ def test_damage_is_told(tmp_path):
     with pytest.raises(DataError, match=r"text.npz: not a readable .npz file"):
         array_names(tmp_path / "text.npz")
     np.savez(tmp_path / "objects.npz", images=np.array([None]))
-    with pytest.raises(DataError, match=r"objects.npz: not a readable .npz file: Object arrays"):
+    with pytest.raises(DataError, match=r"objects.npz: 'images' is of type object; integers or floats are needed"):
         read_array(tmp_path / "objects.npz", "images")
     with zipfile.ZipFile(tmp_path / "short.npz", "w") as archive:
         np.save(tmp_path / "long.npy", np.zeros(100))
         archive.writestr("images.npy", (tmp_path / "long.npy").read_bytes()[:-8])
-    with pytest.raises(DataError, match=r"short.npz: not a readable .npz file"):
+    with pytest.raises(DataError, match=r"short.npz: 'images' declares \[100\] of float64, 800 bytes, and holds 792"):
         read_array(tmp_path / "short.npz", "images")

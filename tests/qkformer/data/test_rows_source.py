@@ -72,5 +72,5 @@ def test_labels_of_other_classes_are_refused(tmp_path):
     images, labels = random_images(4)[0], np.array([0, 1, 2, 1])
     folder = write_parquet(tmp_path / "set", test=(images, labels))
     load_images(folder, "test", classes=3)
-    with pytest.raises(DataError, match="a label is 2; classes are 0 to 1"):
+    with pytest.raises(DataError, match="label 2 is 2; labels are integers from 0 to 1, for 2 classes"):
         load_images(folder, "test", classes=2)

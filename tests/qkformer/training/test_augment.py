@@ -178,11 +178,11 @@ def test_a_coin_chooses_between_mixup_and_cutmix():
 @pytest.mark.parametrize(
     ("numbers", "message"),
     [
-        ({"flip": 1.5}, "flip is 1.5; it must be from 0 to 1"),
-        ({"crop": -1}, "crop is -1; it must be an integer at least 0"),
-        ({"rand_augment": 1.5}, "rand_augment is 1.5; it must be an integer at least 0"),
-        ({"magnitude": 11}, "magnitude is 11; it must be from 0 to 10"),
-        ({"mixup": float("nan")}, "mixup is nan; it must be at least 0"),
+        ({"flip": 1.5}, "flip is 1.5; it must be a finite number of at least 0 and at most 1"),
+        ({"crop": -1}, "crop is -1; it must be an integer of at least 0"),
+        ({"rand_augment": 1.5}, "rand_augment is 1.5; it must be an integer of at least 0"),
+        ({"magnitude": 11}, "magnitude is 11; it must be a finite number of at least 0 and at most 10"),
+        ({"mixup": float("nan")}, "mixup is nan; it must be a finite number of at least 0"),
     ],
 )
 def test_numbers_out_of_range_are_refused(numbers, message):

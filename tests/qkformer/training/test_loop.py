@@ -3,7 +3,7 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
@@ -20,6 +20,7 @@ from qkformer import (
     load_checkpoint,
     load_digits,
     read_metadata,
+    save_checkpoint,
     train,
 )
 from qkformer.data import load_inputs
@@ -179,9 +180,11 @@ def test_resuming_needs_a_state_of_the_same_task(run, tmp_path, digits_folder):
     with pytest.raises(CheckpointError, match=r"bad.state: not a training state"):
         run(tmp_path / "bad", resume=True)
     run(tmp_path / "one", replace(RECIPE, epochs=1))
-    with pytest.raises(CheckpointError, match=r"one.state: the run to resume had recipe .*'epochs': 1.* not .*: 2"):
+    with pytest.raises(CheckpointError, match=r"one.state: the run to resume was another: recipe.epochs: 1 -> 2$"):
         run(tmp_path / "one", resume=True)
-    with pytest.raises(CheckpointError, match=r"the run to resume had data .*digits"):
+    with pytest.raises(
+        CheckpointError, match=r"the run to resume was another: data.name: 'digits\d+' -> 'digits'; data.sizes.train"
+    ):
         run(tmp_path / "one", replace(RECIPE, epochs=1), data="digits", resume=True)
 
 
@@ -190,6 +193,25 @@ def test_a_finished_run_resumes_to_itself(run, whole):
     before = path.read_bytes()
     assert run(path, resume=True) == epochs[-1]
     assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    "lost", [("",), (".log.jsonl",), ("", ".log.jsonl"), "an older checkpoint", "half a checkpoint"]
+)
+def test_resuming_writes_what_is_missing(lost, run, whole, tmp_path):
+    """As if killed after the last state, when checkpoint or log were not on the disk yet, or are no longer."""
+    path, epochs = whole
+    for suffix in ("", ".state", ".log.jsonl"):
+        if suffix not in lost or isinstance(lost, str):
+            (tmp_path / f"model{suffix}").write_bytes(path.with_name(path.name + suffix).read_bytes())
+    if lost == "an older checkpoint":
+        save_checkpoint(load_checkpoint("qkformer-digits")[0], tmp_path / "model", epoch=2)
+    elif lost == "half a checkpoint":
+        (tmp_path / "model").write_bytes(path.read_bytes()[:-9])
+    assert run(tmp_path / "model", resume=True) == epochs[-1]
+    assert_equal_runs(tmp_path / "model", path)
+    lines = (tmp_path / "model.log.jsonl").read_text().splitlines()
+    assert lines[1:] == [json.dumps(asdict(epoch)) for epoch in epochs]
 
 
 def test_weights_may_come_from_a_checkpoint_with_other_time_steps(whole, digits_folder, tmp_path):

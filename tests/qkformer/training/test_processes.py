@@ -11,7 +11,7 @@ import pytest
 import torch
 from digits_folder import write_digits
 
-from qkformer import load_checkpoint, read_metadata
+from qkformer import inspect_checkpoint, read_metadata
 
 pytestmark = pytest.mark.long  # each process imports all that training needs
 
@@ -73,7 +73,7 @@ def test_two_processes_have_the_weights_of_one(runs):
 def test_their_checkpoint_says_how_many_they_were(runs):
     _, folder = runs
     assert read_metadata(folder / "both")["processes"] == 2
-    assert load_checkpoint(folder / "both")[1].name == "qkformer-digits"
+    assert inspect_checkpoint(folder / "both").config.name == "qkformer-digits"
 
 
 def test_only_one_of_two_processes_speaks(runs, tmp_path):

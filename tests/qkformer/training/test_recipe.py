@@ -12,12 +12,19 @@ from qkformer.training.augment import Augmentation
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"epochs": 0}, "epochs is 0; it must be at least 1"),
-        ({"weight_decay": -1}, "weight_decay is -1; it must be at least 0"),
+        ({"epochs": 0}, "epochs is 0; it must be an integer of at least 1"),
+        ({"epochs": 10**12}, "epochs is 1000000000000; .* at most 100,000"),
+        ({"epochs": True}, "epochs is True; it must be an integer"),
+        ({"batch_size": 2.5}, "batch_size is 2.5; it must be an integer"),
+        ({"threads": 10**6}, "threads is 1000000; .* at most 1,024"),
+        ({"seed": -1}, "seed is -1; it must be an integer of at least 0"),
+        ({"seed": 2**64}, "seed is 18446744073709551616; .* at most 18,446,744,073,709,551,615"),
+        ({"learning_rate": -1e-3}, "learning_rate is -0.001; it must be a finite number of at least 0"),
+        ({"weight_decay": -1}, "weight_decay is -1; it must be a finite number of at least 0"),
         ({"learning_rate": math.nan}, "learning_rate is nan"),
         ({"precision": "fp8"}, "precision is 'fp8'; it must be one of fp32, bf16"),
         ({"accumulation": 65}, "accumulation is 65; it must be at most batch_size, 64"),
-        ({"label_smoothing": 1.0}, "shares, below 1"),
+        ({"label_smoothing": 1}, "label_smoothing is 1; it must be below"),
         ({"cool_down": 40}, "cool_down is 40; it must be below epochs, which is 40"),
     ],
 )

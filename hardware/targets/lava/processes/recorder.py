@@ -18,6 +18,8 @@ from lava.magma.core.process.process import AbstractProcess
 from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
+from ..space import whole_memmap
+
 
 class Recorder(AbstractProcess):
     """Records `steps` time steps of a population from `first_step` on (Lava counts from 1), channels first."""
@@ -25,7 +27,7 @@ class Recorder(AbstractProcess):
     def __init__(self, *, shape: tuple[int, ...], file: str, first_step: int, steps: int, dtype: type) -> None:
         super().__init__(file=file, first_step=first_step)
         stored = (shape[-1], *shape[:-1]) if len(shape) == 3 else shape
-        np.lib.format.open_memmap(file, mode="w+", dtype=dtype, shape=(steps, *stored)).flush()
+        whole_memmap(file, dtype, (steps, *stored))
         self.a_in = InPort(shape=shape)
 
 

@@ -75,12 +75,18 @@ def test_what_is_loaded_is_what_training_evaluates(write):
         ({"train_images": np.full((6, 1, 8, 8), 255)}, "'train_images' is from 255 to 255; training takes images in"),
         (
             {"train_images": np.full((6, 1, 8, 8), np.nan)},
-            "'train_images' is from nan to nan; training takes images in",
+            r"'train_images': the value at \[0, 0, 0, 0\] is nan; finite float32 numbers are needed",
         ),
-        ({"train_labels": np.full(6, 3)}, "'train_labels': a label is 3; classes are 0 to 2"),
-        ({"test_labels": np.array([0, 1, 2, -1])}, "'test_labels': a label is -1; classes are 0 to 2"),
+        (
+            {"train_labels": np.full(6, 3)},
+            "'train_labels': label 0 is 3; labels are integers from 0 to 2",
+        ),
+        (
+            {"test_labels": np.array([0, 1, 2, -1])},
+            "'test_labels': label 3 is -1; labels are integers from 0 to 2",
+        ),
         ({"test_labels": np.ones(3, int)}, r"'test_labels' is int64 \[3\]; an integer for each of the 4 images"),
-        ({"test_labels": np.ones(4)}, r"'test_labels' is float64 \[4\]; an integer for each of the 4 images"),
+        ({"test_labels": np.array([0, 1, 2.5, 1])}, r"'test_labels': label 2 is 2.5 \(float64\); labels are integers"),
     ],
 )
 def test_what_cannot_be_trained_on_is_told(write, changed, message):
@@ -91,7 +97,10 @@ def test_what_cannot_be_trained_on_is_told(write, changed, message):
 
 @pytest.mark.parametrize(
     ("label", "classes", "message"),
-    [(10, 10, "a label is 10; classes are 0 to 9"), (-1, None, "a label is -1; classes")],
+    [
+        (10, 10, "label 2 is 10; labels are integers from 0 to 9"),
+        (-1, None, "label 2 is -1; labels are integers from 0 to"),
+    ],
 )
 def test_labels_out_of_range_are_refused(write, label, classes, message):
     source = write(images=np.ones((3, 1, 8, 8)), labels=np.array([1, 2, label]))

@@ -1,0 +1,22 @@
+"""Has every neuron and every bias of a graph a form in the formats of a chip? What `flatten` does not look at."""
+
+from __future__ import annotations
+
+from ..chip.arithmetic import encode_bias
+from .flat import FlatGraph, at_rest
+from .neuron import TIME_STEP, IntegerNeuron
+from .nodes import spiking
+
+
+def integer_neuron(graph: FlatGraph, name: str) -> IntegerNeuron:
+    """The neuron of the graph's chip that a population exactly is. Raises GraphError or RangeError if there is none."""
+    node = graph.nodes[name]
+    return spiking(name, node).integer(name, node, TIME_STEP, graph.chip)
+
+
+def check_numbers(graph: FlatGraph) -> None:
+    """Raise GraphError or RangeError, which name the population, unless all neurons and biases have the chip's form."""
+    resting = at_rest(graph)
+    for name in graph.populations:
+        integer_neuron(graph, name)
+        encode_bias(name, resting[name], graph.chip)
