@@ -22,15 +22,11 @@ from .watch import Worker, run_as_worker
 CHANNEL_SLOTS = 4  # messages a channel holds; Lava's default of 64 takes gigabytes of shared memory
 
 
-LEAST_FILES = 128  # open at once; with fewer, the processes of the smallest network wait for one another for ever
 LEAST_MEMORY = 300 << 20  # bytes; with less, a library that Lava needs tries for ever to have some
 
 
-def check_limits() -> None:
-    """Raise MemoryError or OSError where the shell's limits leave a process less than Lava takes."""
-    files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-    if files != resource.RLIM_INFINITY and files < LEAST_FILES:
-        raise OSError(f"`ulimit -n` allows {files} open files; at least {LEAST_FILES} are needed")
+def check_memory_limits() -> None:
+    """Raise MemoryError where the shell's limits leave a process less than Lava's libraries take."""
     for option, limit in ("-v", resource.RLIMIT_AS), ("-d", resource.RLIMIT_DATA):
         allowed = resource.getrlimit(limit)[0]
         if allowed != resource.RLIM_INFINITY and allowed < LEAST_MEMORY:
@@ -39,7 +35,7 @@ def check_limits() -> None:
 
 def run(worker: Worker, folder: Path) -> None:
     """Build the network of a job and run it to the end of its inputs."""
-    check_limits()
+    check_memory_limits()
     prepare_lava()
     from lava.magma.core.run_conditions import RunSteps
     from lava.magma.core.run_configs import Loihi2SimCfg
