@@ -17,13 +17,11 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 from multiprocessing import Process, connection, shared_memory
-from multiprocessing import process as process_module
 from pathlib import Path
 from typing import Any, NoReturn
 
 LOOK_EVERY = 0.2  # seconds
 SETTLE = 0.1  # seconds until a process whose pipe is closed is seen to have ended
-MANAGER = "SharedMemoryManager"  # what multiprocessing calls the process of one
 PARENT = "LAVA_WORKER_PARENT"  # environment variable: the parent's process id
 FAILURE = "failure"  # the key of the message that says why a run ended: summary and details
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
@@ -99,10 +97,14 @@ class Worker:
 
     def _look_at_manager(self) -> None:
         """The process that Lava asks for shared memory, too: without it the run would wait, or raise something else."""
-        for child in list(process_module._children):  # type: ignore[attr-defined]  # active_children would join them
-            status = child.exitcode if child.name.startswith(MANAGER) else None
-            if status is not None and status < 0:
-                self.fail(f"Lava's process for shared memory {describe_exit(status)}", "")
+        infrastructure = _infrastructure(self._process)
+        # Not among multiprocessing's active children: the next process that starts forgets those that have ended.
+        shared = infrastructure and infrastructure.smm
+        # Private, but of one version: lava-nc is pinned.
+        manager = shared and getattr(shared._manager, "_process", None)
+        status = manager.exitcode if manager else None
+        if status is not None and status < 0:
+            self.fail(f"Lava's process for shared memory {describe_exit(status)}", "")
 
     def fail(self, summary: str, details: str) -> NoReturn:
         """End this process; the kernel ends its children, and the parent raises LavaError.
@@ -151,11 +153,16 @@ def _die_with(parent: int) -> None:
 
 def _actors(process: Any) -> Iterator[tuple[str, Any]]:
     """The operating system's processes behind Lava's, with their names; Lava starts them in this order."""
-    runtime = process and process.runtime
-    if runtime and runtime._messaging_infrastructure:
-        names = [repr(part.name) for part in runtime._executable.proc_builders]
-        for index, actor in enumerate(runtime._messaging_infrastructure.actors):
+    if infrastructure := _infrastructure(process):
+        names = [repr(part.name) for part in process.runtime._executable.proc_builders]
+        for index, actor in enumerate(infrastructure.actors):
             yield names[index] if index < len(names) else "that keeps time", actor
+
+
+def _infrastructure(process: Any) -> Any:
+    """What Lava has started for a network: its processes and their shared memory. None before that."""
+    runtime = process and process.runtime
+    return runtime and runtime._messaging_infrastructure
 
 
 def _run_and_tell(actor: Any) -> None:
