@@ -11,7 +11,7 @@ endif
 # Threads that wait for one another give way to whoever else wants the cores, instead of spinning.
 export OMP_WAIT_POLICY ?= passive
 
-.PHONY: demo test test-all lint docs clean
+.PHONY: demo test test-all test-faults lint docs clean
 
 demo: $(VENV)/installed
 	$(BIN)/qkformer demo
@@ -20,10 +20,14 @@ demo: $(VENV)/installed
 PYTEST := $(BIN)/python -m pytest -n auto --maxprocesses 8 --dist worksteal --durations 15
 
 test: $(VENV)/installed
-	$(PYTEST) -m "not long"
+	$(PYTEST) -m "not long and not faults"
 
 test-all: $(VENV)/installed
-	$(PYTEST) --hypothesis-profile long
+	$(PYTEST) -m "not faults" --hypothesis-profile long
+
+# One at a time, as each is held against a clock.
+test-faults: $(VENV)/installed
+	$(BIN)/python -m pytest -m faults --durations 15
 
 lint: $(VENV)/installed
 	$(BIN)/ruff check .

@@ -166,6 +166,9 @@ class _Inlined:
                 check_node(name, node)
                 self._add(name, node, internal)
                 continue
+            if self.trust_marks and _has_no_gates(node) and (trusted := marked_operation(name, node)):
+                self._add(name, trusted, internal)
+                continue
             entries[key], exits[key] = (_port(name, node, kind) for kind in (nir.Input, nir.Output))
             if operation := self._proven_operation(name, node):
                 self._add(name, operation, internal)
@@ -210,8 +213,8 @@ class _Inlined:
     def _proven_operation(self, name: str, graph: nir.NIRGraph) -> Operation | None:
         """What runs in the place of a nested graph, if anything may."""
         operation = marked_operation(name, graph) if self.fused else None
-        if operation is None or (self.trust_marks and _has_no_gates(graph)):
-            return operation
+        if operation is None:
+            return None
         proven = check_mark(name, operation, graph, lambda: flatten(graph, chip=self.chip))
         return operation if proven else None
 

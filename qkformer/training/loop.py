@@ -96,7 +96,7 @@ def train(
             an earlier run in the way, or another run that writes them; half of a launcher's variables.
         CheckpointError: nothing to resume from, or the state of another configuration, data set or recipe.
         TrainingError: the loss is no longer finite.
-        KeyboardInterrupt: Ctrl-C or SIGTERM, when the state is saved.
+        KeyboardInterrupt: Ctrl-C or SIGTERM, when the state is saved; or what the listener of before raises for it.
     """
     config = get_config(config) if isinstance(config, str) else config
     recipe = recipe or Recipe()
@@ -132,7 +132,7 @@ def train(
                 f"batch_size is {recipe.batch_size}; {accelerator.num_processes} processes with accumulation "
                 f"{recipe.accumulation} need at least {accelerator.num_processes * recipe.accumulation}"
             )
-        with numerics(recipe, accelerator.device), stop_requests() as stop_requested:
+        with numerics(recipe, accelerator.device), stop_requests() as stop:
             run = TrainingRun(
                 accelerator, config, images, recipe, initial=weights, wrap=wrap, workers=workers, task=task
             )
@@ -150,13 +150,13 @@ def train(
                     saved = time.monotonic()
                     for count in run.train_epoch():
                         progress.stepped(count)
-                        wish = STOP if stop_requested() else SAVE if time.monotonic() - saved > save_every else GO_ON
+                        wish = STOP if stop.came() else SAVE if time.monotonic() - saved > save_every else GO_ON
                         wish = strongest(wish, accelerator)
                         if wish > GO_ON:
                             run.save(outputs.state)
                             saved = time.monotonic()
                         if wish == STOP:
-                            raise KeyboardInterrupt
+                            stop.obey()
                     epoch = run.finish_epoch()
                     results.write()  # first: where a state says that an epoch is done, its checkpoint is there
                     run.save(outputs.state)

@@ -4,31 +4,56 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import NoReturn
+
+
+class StopRequests:
+    """The signal that came while a step was under way, if one did."""
+
+    def __init__(self) -> None:
+        self._before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+        self._came: int | None = None
+
+    def came(self) -> bool:
+        """Whether the work is to stop."""
+        return self._came is not None
+
+    def obey(self) -> NoReturn:
+        """Stop as the one who was listening before would have: the command line, say, which ends as the signal says.
+
+        Raises:
+            KeyboardInterrupt: unless that one raises another exception.
+        """
+        handler = None if self._came is None else self._before[self._came]
+        if callable(handler):
+            handler(self._came, None)
+        raise KeyboardInterrupt
+
+    def _listen(self) -> None:
+        for number in self._before:
+            signal.signal(number, self._ask)
+
+    def _ask(self, number: int, frame: FrameType | None) -> None:
+        self._came = number
+        self._restore()
+
+    def _restore(self) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
 
 
 @contextmanager
-def stop_requests() -> Iterator[Callable[[], bool]]:
-    """Whether Ctrl-C or SIGTERM came; the step under way is finished first. A second Ctrl-C stops at once."""
-    asked = threading.Event()
+def stop_requests() -> Iterator[StopRequests]:
+    """Ctrl-C and SIGTERM wait until the step under way is finished. A second one stops at once."""
+    requests = StopRequests()
     if threading.current_thread() is not threading.main_thread():
-        yield asked.is_set  # only the main thread can be told of signals
+        yield requests  # only the main thread can be told of signals
         return
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-
-    def restore() -> None:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-    def ask(number: int, frame: FrameType | None) -> None:
-        asked.set()
-        restore()
-
-    for number in before:
-        signal.signal(number, ask)
+    requests._listen()
     try:
-        yield asked.is_set
+        yield requests
     finally:
-        restore()
+        requests._restore()

@@ -13,6 +13,7 @@ import secrets
 import signal
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Callable, Iterator
 from multiprocessing import Process, connection, shared_memory
@@ -20,6 +21,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 LOOK_EVERY = 0.2  # seconds
+SETTLE = 0.1  # seconds until a process whose pipe is closed is seen to have ended
 PARENT = "LAVA_WORKER_PARENT"  # environment variable: the parent's process id
 FAILURE = "failure"  # the key of the message that says why a run ended: summary and details
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
@@ -35,6 +37,7 @@ def run_as_worker(job: Callable[[Worker], None]) -> NoReturn:
         job(worker)
     except BaseException as error:
         signal.signal(signal.SIGALRM, signal.SIG_IGN)
+        time.sleep(SETTLE)
         worker.look()  # Lava's own exception only says that there was one
         worker.fail(f"the Lava worker raised {_one_line(error)}", traceback.format_exc())
     os._exit(0)  # a usual exit would wait for processes that may never end
@@ -90,6 +93,18 @@ class Worker:
                 self.fail(f"Lava process {name} raised {error}", details)
             elif status is not None and actor not in self._finished:
                 self.fail(f"Lava process {name} {describe_exit(status)}", "")
+        self._look_at_manager()
+
+    def _look_at_manager(self) -> None:
+        """The process that Lava asks for shared memory, too: without it the run would wait, or raise something else."""
+        infrastructure = _infrastructure(self._process)
+        # Not among multiprocessing's active children: the next process that starts forgets those that have ended.
+        shared = infrastructure and infrastructure.smm
+        # Private, but of one version: lava-nc is pinned.
+        manager = shared and getattr(shared._manager, "_process", None)
+        status = manager.exitcode if manager else None
+        if status is not None and status < 0:
+            self.fail(f"Lava's process for shared memory {describe_exit(status)}", "")
 
     def fail(self, summary: str, details: str) -> NoReturn:
         """End this process; the kernel ends its children, and the parent raises LavaError.
@@ -138,11 +153,16 @@ def _die_with(parent: int) -> None:
 
 def _actors(process: Any) -> Iterator[tuple[str, Any]]:
     """The operating system's processes behind Lava's, with their names; Lava starts them in this order."""
-    runtime = process and process.runtime
-    if runtime and runtime._messaging_infrastructure:
-        names = [repr(part.name) for part in runtime._executable.proc_builders]
-        for index, actor in enumerate(runtime._messaging_infrastructure.actors):
+    if infrastructure := _infrastructure(process):
+        names = [repr(part.name) for part in process.runtime._executable.proc_builders]
+        for index, actor in enumerate(infrastructure.actors):
             yield names[index] if index < len(names) else "that keeps time", actor
+
+
+def _infrastructure(process: Any) -> Any:
+    """What Lava has started for a network: its processes and their shared memory. None before that."""
+    runtime = process and process.runtime
+    return runtime and runtime._messaging_infrastructure
 
 
 def _run_and_tell(actor: Any) -> None:
@@ -159,7 +179,10 @@ def _outcome(actor: Any) -> tuple[str, str] | tuple[()] | None:
     """What a Lava process sent at its end: exception and traceback, or None if all is well; () before that."""
     if actor._closed:  # by Lava, which took the outcome
         return actor._exception
-    return actor._pconn.recv() if actor._pconn.poll() else ()
+    try:
+        return actor._pconn.recv() if actor._pconn.poll() else ()
+    except (EOFError, OSError):  # it died, and its end of the pipe with it
+        return ()
 
 
 def _one_line(error: BaseException) -> str:

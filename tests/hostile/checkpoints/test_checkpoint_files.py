@@ -211,7 +211,7 @@ CASES = {
         "quantized",
         members=FOUR,
     ),
-    "legacy: a storage that is not there": legacy({"a": tensor(10**9, (10**9,), legacy=True)}, "4,000,000,000 bytes"),
+    "legacy: a storage that is not there": legacy({"a": tensor(10**9, (10**9,), legacy=True)}, "declares"),
     "legacy: more than memory": legacy({"a": tensor(10**14, (4,), legacy=True)}, "memory", keys=["0"]),
     "legacy: an impossible storage": legacy({"a": tensor(1 << 80, (4,), legacy=True)}, "impossible", keys=["0"]),
     "legacy: cut short": legacy({"a": tensor(10**8, (4,), legacy=True)}, "damaged", keys=["0"]),

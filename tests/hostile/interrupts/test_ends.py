@@ -90,3 +90,16 @@ def test_in_lava(number, ended, start, graph, lava):
         time.sleep(0.05)
     command.press(number)
     assert command.end() == ended
+
+
+@pytest.mark.long
+def test_in_training(start, few_digits):
+    """Training finishes its step first, and ends as the signal says."""
+    command = start("train", "qkformer-digits", "--data", few_digits, "--epochs", "1000", "-o", "out.safetensors")
+    deadline = time.monotonic() + 120
+    while not list(command.folder.glob("*.state")):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    command.press(signal.SIGTERM)
+    status, said = command.end()
+    assert (status, said.splitlines()[-1]) == (143, "terminated")

@@ -1,6 +1,7 @@
 """Memory, disks or open files are short, from the start or while it runs: one line, and nothing is left."""
 
 import resource
+from contextlib import suppress
 
 import pytest
 
@@ -85,7 +86,11 @@ def test_memory_becomes_short(which, stage, sections, run):
 @pytest.mark.parametrize("sections", [0, 2])
 @pytest.mark.parametrize("files", [6, 12, 24, 48])
 def test_open_files_are_short(files, sections, run):
-    started = run(sections)
+    started = run(sections, images=100)
     started.wait_for("started")
-    resource.prlimit(started.worker().pid, resource.RLIMIT_NOFILE, (files, files))
-    check_refused(started)
+    with suppress(ProcessLookupError):  # it has ended
+        resource.prlimit(started.worker().pid, resource.RLIMIT_NOFILE, (files, files))
+    if files < 24:
+        check_refused(started)
+    else:
+        check_done_or_refused(started)

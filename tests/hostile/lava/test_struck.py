@@ -17,7 +17,7 @@ STRIKES = [
 
 @pytest.mark.parametrize(
     ("which", "stage", "number", "sections"),
-    [pytest.param(*strike, marks=[] if strike in QUICK else pytest.mark.long) for strike in STRIKES],
+    [pytest.param(*strike, marks=[] if strike in QUICK else pytest.mark.faults) for strike in STRIKES],
 )
 def test_struck(which, stage, number, sections, run):
     started = run(sections)
