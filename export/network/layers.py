@@ -92,3 +92,53 @@ class CurrentPool(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """The largest current of each window."""
         return spread(lambda currents: F.max_pool2d(currents, *self.window), x)
+
+
+class WindowSum(nn.Module):
+    """Sum over windows, times `share`: [T, B, C, H, W] -> [T, B, C, H', W']. Padding counts as 0.
+
+    share: 1, or of an average the part that one value has.
+    """
+
+    def __init__(self, kernel: Size, stride: Size, padding: Size, share: float = 1.0) -> None:
+        super().__init__()
+        self.kernel, self.stride, self.padding, self.share = kernel, stride, padding, share
+
+    @property
+    def count(self) -> int:
+        """How many values a window has."""
+        return self.kernel[0] * self.kernel[1]
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The sums of a depthwise convolution of ones, exact for integers."""
+        ones = torch.ones(x.shape[2], 1, *self.kernel, dtype=x.dtype, device=x.device)
+        sums = spread(lambda maps: F.conv2d(maps, ones, None, self.stride, self.padding, 1, len(ones)), x)
+        return sums * self.share if self.share != 1.0 else sums
+
+
+class Reshape(nn.Module):
+    """Another shape for the same values: [T, B, *shape] -> [T, B, *shape']."""
+
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        super().__init__()
+        self.shape = shape
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The values in the new shape."""
+        return x.reshape(*x.shape[:2], *self.shape)
+
+
+class Delay(nn.Module):
+    """What arrived some steps before, 0 at first: [T, B, *shape] -> [T, B, *shape]. steps: [*shape], or one for all."""
+
+    def __init__(self, steps: Tensor) -> None:
+        super().__init__()
+        self.steps: Tensor
+        self.register_buffer("steps", steps.to(torch.int64))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x[t - steps]."""
+        times = torch.arange(len(x), device=x.device).view(-1, *(1 for _ in x.shape[2:]))
+        wanted = (times - self.steps).broadcast_to(len(x), *x.shape[2:])
+        index = wanted.clamp(min=0).unsqueeze(1).expand_as(x)
+        return torch.where((wanted >= 0).unsqueeze(1), x.gather(0, index), 0)

@@ -115,6 +115,16 @@ def node_shapes(graph: nir.NIRGraph) -> dict[str, Shape]:
     return shapes
 
 
+def inline(graph: nir.NIRGraph) -> tuple[dict[str, Any], dict[str, list[str]]]:
+    """All nodes of a graph and of those nested in it, of any kind, and the sources of each; shapes are not looked at.
+
+    Raises GraphError for an edge to nowhere, a name that two nodes have, and parameters that NIR does not have.
+    """
+    inlined = _Inlined(fused=False, chip=LOIHI_2, trust_marks=False, known_only=False)
+    inlined.inline(graph)
+    return inlined.without_ports()
+
+
 def _known_kind(name: str, node: Any) -> NodeKind:
     kind = kind_of(node)
     if kind is None:
@@ -148,6 +158,7 @@ class _Inlined:
     fused: bool
     chip: Chip
     trust_marks: bool
+    known_only: bool = True
     nodes: dict[str, Any] = field(default_factory=dict)
     edges: list[tuple[str, str]] = field(default_factory=list)
     internal: set[str] = field(default_factory=set)
@@ -162,7 +173,8 @@ class _Inlined:
         for key, node in graph.nodes.items():
             name = prefix + key
             if not isinstance(node, nir.NIRGraph):
-                _known_kind(name, node)
+                if self.known_only:
+                    _known_kind(name, node)
                 check_node(name, node)
                 self._add(name, node, internal)
                 continue
