@@ -25,6 +25,7 @@ class FixedModel(NodeNetwork):
         super().__init__(encoding)
         self.chip = chip
         self.certificate = Certificate(())
+        self.rounded_decays: dict[str, str] = {}  # by population, of decays that the chip does not have
 
     def encode_as(self, encoding: Encoding, images: Tensor) -> np.ndarray:
         """int8 [T, B, C, H, W]; see Encoding.encode."""

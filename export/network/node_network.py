@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from hardware.errors import InputError
 from hardware.graph.encoding import Encoding
+from hardware.graph.sequence_encoding import SequenceEncoding
 
 INPUT = "input"
 OUTPUT = "output"
@@ -37,7 +38,7 @@ class NodeNetwork(nn.Module, ABC):
 
     dtype = torch.float32
 
-    def __init__(self, encoding: Encoding) -> None:
+    def __init__(self, encoding: Encoding | SequenceEncoding) -> None:
         super().__init__()
         self.encoding = encoding
         self.nodes: list[Node] = []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import reduce
 from operator import add
 
@@ -13,8 +13,10 @@ from qkformer import Neuron
 from qkformer.models.logic import Mask, SpikePool
 
 from ..errors import ExportError
-from .layers import GroupSum, TokenSum
+from .cells import Cell
+from .layers import Delay, GroupSum, Reshape, TokenSum, WindowSum
 from .node_network import NodeNetwork
+from .output import Output
 
 
 @dataclass(frozen=True)
@@ -71,12 +73,17 @@ def find_streams(
 
 
 def _stream(name: str, module: nn.Module, read: Stream | None, shape: tuple[int, ...]) -> Stream | None:
-    if isinstance(module, Neuron):
+    if isinstance(module, (Neuron, Cell)):
         return Stream((name,), 1.0, 0, 1)
     if read is None:
         return None
     if isinstance(module, GroupSum):
         return read.summed(name, shape[0] // module.groups)
+    if isinstance(module, WindowSum):
+        summed = read.summed(name, module.count)
+        return replace(summed, scale=summed.scale * module.share)
+    if isinstance(module, (Reshape, Delay, Output)):
+        return Stream((name,), read.scale, min(read.low, 0), max(read.high, 0))
     if isinstance(module, TokenSum):
         return read.summed(name, shape[1] * shape[2])
     if isinstance(module, (Mask, SpikePool)):  # of a mask, what its last argument lets through

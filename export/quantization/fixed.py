@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import singledispatch
 
 import torch
@@ -16,15 +16,16 @@ from ..network.certificate import LayerCertificate
 from ..network.fixed_layers import FixedConv, FixedCurrentPool, FixedLIF, Gate, Readout
 from ..network.layers import SelfAttentionProduct
 from .neuron import FixedNeuron
-from .rules import AttentionRule, HeadRule, IntegerRule, LayerRule, NeuronRule, Rule
+from .rules import AttentionRule, CurrentsRule, HeadRule, IntegerRule, LayerRule, NeuronRule, Rule
 
 
 @dataclass(frozen=True)
 class FixedPart:
-    """The modules that a rule gives, by node, and the certificate, if there is one."""
+    """The modules that a rule gives, by node; their certificates; and decays that were rounded, by population."""
 
     modules: dict[str, nn.Module]
-    certificate: LayerCertificate | None = None
+    certificates: tuple[LayerCertificate, ...] = ()
+    rounded: dict[str, str] = field(default_factory=dict)
 
 
 @singledispatch
@@ -43,7 +44,7 @@ def _(rule: LayerRule) -> FixedPart:
     }
     if rule.pool is not None:
         modules[rule.pool_name] = FixedCurrentPool(*rule.pool.window, layer.low, layer.high)
-    return FixedPart(modules, certificate)
+    return FixedPart(modules, (certificate,))
 
 
 @fixed_part.register
@@ -54,7 +55,7 @@ def _(rule: AttentionRule) -> FixedPart:
             certificate.name: SelfAttentionProduct(rule.product.heads, quantized.factor),
             certificate.population: _lif(certificate.population, quantized.neuron, rule.chip),
         },
-        certificate,
+        (certificate,),
     )
 
 
@@ -73,12 +74,17 @@ def _(rule: HeadRule) -> FixedPart:
             f"{head.certificate.name}: bias {worst:g} is {largest:.6g} at the scale of its weights, "
             f"{head.certificate.scale:.3g}; int32 holds {limit}: train with a smaller bias"
         )
-    return FixedPart({rule.name: Readout(head.weight, head.bias)}, head.certificate)
+    return FixedPart({rule.name: Readout(head.weight, head.bias)}, (head.certificate,))
 
 
 @fixed_part.register
 def _(rule: IntegerRule) -> FixedPart:
     return FixedPart({rule.name: copy.deepcopy(rule.module)})
+
+
+@fixed_part.register
+def _(rule: CurrentsRule) -> FixedPart:
+    return FixedPart(rule.quantized.modules, rule.quantized.certificates, rule.quantized.rounded)
 
 
 def _lif(name: str, neuron: FixedNeuron, chip: Chip) -> FixedLIF:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from hardware.chip import LOIHI_2, Chip
 from hardware.errors import InputError
 from hardware.graph.encoding import INPUT_LIMIT, Encoding
+from hardware.graph.sequence_encoding import SequenceEncoding
 from qkformer import SpikingTransformer
 
 from ..errors import ExportError
@@ -20,29 +22,34 @@ from ..network.float_network import FloatNetwork
 from ..network.node_network import OUTPUT
 from ..sources.fold import fold_model
 from .fixed import fixed_part
+from .meeting import with_synapses
 from .walk import find_rules
 
 
+AnyEncoding = Encoding | SequenceEncoding
+
+
 @torch.no_grad()
-def quantize(model: SpikingTransformer | FloatNetwork, calibration: Tensor, *, chip: Chip = LOIHI_2) -> FixedModel:
+def quantize(model: SpikingTransformer | FloatNetwork, calibration: Tensor | np.ndarray, *, chip: Chip = LOIHI_2) -> FixedModel:
     """The fixed model of a float model in eval mode, or of a float network, with a certificate of its layers.
 
     The model is folded (`fold_model`) first; either is left as it is. A certified layer cannot overflow on any input.
 
     calibration: images [B, C, H, W], whose largest magnitude sets the scale of the int8 inputs; event counts
-    [B, T, C, H, W] keep a scale of 1. chip: whose formats the integers are to fit.
+    [B, T, C, H, W] keep a scale of 1. Of a network from NIR: its inputs [T, B, *input shape], whose integers are kept. chip: whose formats the integers are to fit.
     Raises ExportError for a part that has no integer form (a pre-activation residual, samples that leak into each
     other), for NaN or infinite weights, and for a calibration that is empty or all zeros; InputError for images that
     the model does not take.
     """
-    network = fold_for(model, calibration, fold_model) if isinstance(model, SpikingTransformer) else model
+    network = fold_for(model, calibration, fold_model) if isinstance(model, SpikingTransformer) else with_synapses(model)
     encoding = calibrate(network.encoding, calibration)
     fixed = FixedModel(encoding, chip)
     parts = [fixed_part(rule) for rule in find_rules(network, encoding, chip)]
     modules: dict[str, nn.Module] = {name: module for part in parts for name, module in part.modules.items()}
     for node in network.nodes:
         fixed.add(node.name, modules[node.name], *node.arguments)
-    fixed.certificate = Certificate(tuple(part.certificate for part in parts if part.certificate))
+    fixed.certificate = Certificate(tuple(certificate for part in parts for certificate in part.certificates))
+    fixed.rounded_decays = {name: note for part in parts for name, note in part.rounded.items()}
     for layer in fixed.certificate:
         if layer.population == OUTPUT:
             fixed.encoding = replace(encoding, logit_scale=layer.scale * encoding.logit_scale)
@@ -61,8 +68,10 @@ def fold_for(
     return fold(model, (channels, height, width))
 
 
-def calibrate(encoding: Encoding, calibration: Tensor) -> Encoding:
+def calibrate(encoding: AnyEncoding, calibration: Tensor | np.ndarray) -> AnyEncoding:
     """How the fixed network of a float network is fed. Raises what `quantize` does of its calibration."""
+    if isinstance(encoding, SequenceEncoding):
+        return encoding.calibrated(calibration)
     scale = input_scale(encoding.name, encoding.events, calibration)
     frames = (encoding.time_steps,) if encoding.events else ()
     if tuple(calibration.shape[1:]) != (*frames, *encoding.input_shape):

@@ -18,6 +18,7 @@ from ..network.float_layers import Convolution, Head
 from ..network.layers import CurrentPool, SelfAttentionProduct
 from ..network.stream import Stream
 from .attention import QuantizedAttention
+from .currents import QuantizedGroup
 from .head import QuantizedHead, quantize_head
 from .layer import LayerQuantizer, QuantizedLayer
 from .neuron import FixedNeuron
@@ -85,4 +86,11 @@ class IntegerRule:
     module: nn.Module
 
 
-Rule = LayerRule | AttentionRule | NeuronRule | HeadRule | IntegerRule
+@dataclass(frozen=True)
+class CurrentsRule:
+    """Synapses whose currents are added up, and the populations that they drive."""
+
+    quantized: QuantizedGroup
+
+
+Rule = LayerRule | AttentionRule | NeuronRule | HeadRule | IntegerRule | CurrentsRule

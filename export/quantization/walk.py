@@ -8,26 +8,34 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+import torch
 from torch import nn
 
 from hardware.chip import Chip
 from hardware.graph.encoding import INPUT_LIMIT, Encoding
+from hardware.graph.sequence_encoding import SequenceEncoding
 from qkformer import Neuron
 from qkformer.models.logic import Mask, SpikePool
 
 from ..errors import ExportError
 from ..network.float_layers import Convolution, Head
 from ..network.float_network import FloatNetwork
-from ..network.layers import CurrentPool, GroupSum, SelfAttentionProduct, TokenSum
+from ..network.cells import Cell, RecurrentCell
+from ..network.layers import CurrentPool, Delay, GroupSum, Reshape, SelfAttentionProduct, TokenSum, WindowSum
 from ..network.node_network import INPUT, Node
+from ..network.output import Output
 from ..network.stream import Stream, find_streams, one_spike_suffices, read_stream
+from ..network.synapses import FloatSynapses
 from .attention import quantize_attention
+from .currents import GroupQuantizer, fixed_cell
+from .groups import Groups
 from .layer import LayerQuantizer
+from .meeting import cell_of
 from .neuron import FixedNeuron
-from .rules import AttentionRule, HeadRule, IntegerRule, LayerRule, NeuronRule, Rule
+from .rules import AttentionRule, CurrentsRule, HeadRule, IntegerRule, LayerRule, NeuronRule, Rule
 
 
-def find_rules(network: FloatNetwork, encoding: Encoding, chip: Chip) -> Iterator[Rule]:
+def find_rules(network: FloatNetwork, encoding: Encoding | SequenceEncoding, chip: Chip) -> Iterator[Rule]:
     """The rules of a float network's nodes, in execution order.
 
     encoding: how the fixed network is fed. Raises ExportError for a node that has no integer form.
@@ -46,11 +54,14 @@ def find_rules(network: FloatNetwork, encoding: Encoding, chip: Chip) -> Iterato
 class Walk:
     """What the rules ask of a network: what a node reads, and which nodes read it."""
 
-    def __init__(self, network: FloatNetwork, encoding: Encoding, chip: Chip) -> None:
+    def __init__(self, network: FloatNetwork, encoding: Encoding | SequenceEncoding, chip: Chip) -> None:
         self.network, self.chip, self.time_steps = network, chip, encoding.time_steps
         self.shapes = network.shapes()
-        image = Stream((INPUT,), encoding.input_scale, -INPUT_LIMIT, INPUT_LIMIT)
+        ends = (encoding.low, encoding.high) if isinstance(encoding, SequenceEncoding) else (-INPUT_LIMIT, INPUT_LIMIT)
+        image = Stream((INPUT,), encoding.input_scale, *ends)
         self.streams = find_streams(network, self.shapes, {INPUT: image})
+        self.groups = Groups(network)
+        self.read_currents: dict[str, Stream] = {}  # by synapses
         self.decided: set[str] = set()  # nodes that fell under the rule of a node before
 
     def stream(self, node: Node, argument: int = 0) -> Stream:
@@ -60,6 +71,17 @@ class Walk:
             sources = " + ".join(node.arguments[argument])
             raise ExportError(f"{node.name} reads {sources}, currents; only one neuron can, behind its convolution")
         return stream
+
+    def synapse_stream(self, name: str) -> Stream:
+        """What a synapse reads: a stream, or the currents of synapses before it, which are decided first."""
+        node = self.groups.nodes.get(name)
+        if node is None:  # on a way back: spikes
+            return Stream((name,), 1.0, 0, 1)
+        if name not in self.groups.sinks:
+            return self.stream(node)
+        if name not in self.read_currents:
+            raise ExportError(f"{name} reads currents that are added to its own; give one of them a neuron")
+        return self.read_currents[name]
 
     def only_reader(self, name: str) -> tuple[Node, nn.Module]:
         """The node that reads this one alone. Raises ExportError where several do, or it reads others as well."""
@@ -124,6 +146,35 @@ def _head(walk: Walk, node: Node, module: nn.Module) -> HeadRule:
     return HeadRule(node.name, module, walk.stream(node), height * width, walk.chip)
 
 
+def _synapses(walk: Walk, node: Node, module: nn.Module) -> CurrentsRule:
+    group = walk.groups.of_synapse[node.name]
+    streams = {name: walk.synapse_stream(name) for name in group.synapses}
+    quantized = GroupQuantizer(walk.groups, group, streams, walk.time_steps, walk.chip)()
+    walk.decided |= quantized.modules.keys()
+    walk.read_currents |= quantized.streams
+    return CurrentsRule(quantized)
+
+
+def _cell(walk: Walk, node: Node, module: nn.Module) -> IntegerRule:
+    """A population that reads spikes or counts as they are; one that reads currents is decided with its synapses."""
+    cell = cell_of(module)
+    if cell is None or isinstance(module, RecurrentCell):
+        raise ExportError(f"{node.name}: no synapse drives it")
+    return IntegerRule(
+        node.name, fixed_cell(node.name, cell, walk.stream(node).scale, torch.zeros(()), walk.chip)
+    )
+
+
+def _pool(walk: Walk, node: Node, module: nn.Module) -> IntegerRule:
+    """The sum; an average's share is kept in what 1 is worth."""
+    assert isinstance(module, WindowSum)
+    return IntegerRule(node.name, WindowSum(module.kernel, module.stride, module.padding))
+
+
+def _passing(walk: Walk, node: Node, module: nn.Module) -> IntegerRule:
+    return IntegerRule(node.name, module)
+
+
 def _integer(walk: Walk, node: Node, module: nn.Module) -> IntegerRule:
     for argument in range(len(node.arguments)):
         walk.stream(node, argument)
@@ -139,4 +190,10 @@ RULES: dict[type[nn.Module], Callable[[Walk, Node, nn.Module], Rule]] = {
     TokenSum: _integer,
     Mask: _integer,
     SpikePool: _integer,
+    FloatSynapses: _synapses,
+    Cell: _cell,
+    WindowSum: _pool,
+    Reshape: _passing,
+    Delay: _passing,
+    Output: _passing,
 }
