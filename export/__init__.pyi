@@ -12,6 +12,7 @@ from .network.float_network import FloatNetwork as FoldedModel
 from .quantization.network import quantize
 from .quantization.training import QuantizationAware
 from .sources.fold import fold_model
+from .sources.graph import from_nir
 
 __all__ = [
     "Certificate",
@@ -25,6 +26,7 @@ __all__ = [
     "count_gates",
     "find_leaks",
     "fold_model",
+    "from_nir",
     "quantize",
     "reference_trace",
     "run_ladder",

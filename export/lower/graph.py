@@ -20,13 +20,26 @@ from qkformer import IF, LIF, PLIF, Neuron
 from qkformer.models.logic import Mask, SpikePool
 
 from ..errors import ExportError
+from ..network.cells import FixedCell, FloatCell, RecurrentCell
 from ..network.fixed_layers import FixedConv, FixedCurrentPool, FixedLIF, Gate, Readout
 from ..network.fixed_model import FixedModel
 from ..network.float_layers import FloatConv, FloatHead
 from ..network.float_network import FloatNetwork
-from ..network.layers import CurrentPool, GroupSum, SelfAttentionProduct, TokenSum
+from ..network.layers import CurrentPool, Delay, GroupSum, Reshape, SelfAttentionProduct, TokenSum, WindowSum
 from ..network.node_network import INPUT, OUTPUT, Node, Shapes
+from ..network.output import Output
 from ..network.stream import find_streams, one_spike_suffices, read_stream
+from ..network.synapses import FixedSynapses, FloatSynapses
+from .cells import (
+    lower_delay,
+    lower_fixed_cell,
+    lower_float_cell,
+    lower_output,
+    lower_recurrent_cell,
+    lower_reshape,
+    lower_synapses,
+    lower_window_sum,
+)
 
 LARGE = 100_000_000  # gates
 
@@ -214,4 +227,13 @@ _LOWERINGS: dict[type[nn.Module], Callable[..., None]] = {
     SelfAttentionProduct: _self_attention,
     FixedCurrentPool: _current_pool,
     Readout: _readout,
+    FixedSynapses: lower_synapses,
+    FloatSynapses: lower_synapses,
+    FixedCell: lower_fixed_cell,
+    FloatCell: lower_float_cell,
+    RecurrentCell: lower_recurrent_cell,
+    WindowSum: lower_window_sum,
+    Reshape: lower_reshape,
+    Delay: lower_delay,
+    Output: lower_output,
 }
