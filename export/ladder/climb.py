@@ -37,6 +37,7 @@ from qkformer import SpikingTransformer, record_spikes
 
 from ..lower.graph import count_gates, to_nir
 from ..network.fixed_model import FixedModel
+from ..network.float_network import FloatNetwork
 from ..network.node_network import OUTPUT
 from ..sources.fold import fold_model
 from .flips import trace_flips
@@ -73,9 +74,9 @@ class Ladder:
 
 
 def run_ladder(
-    model: SpikingTransformer,
+    model: SpikingTransformer | FloatNetwork,
     fixed: FixedModel,
-    images: Tensor,
+    images: Tensor | np.ndarray,
     folder: str | Path,
     *,
     labels: Tensor | None = None,
@@ -88,7 +89,7 @@ def run_ladder(
     versions: Mapping[str, str] | None = None,
     watch: Watch = lambda stage: nullcontext(),
 ) -> Ladder:
-    """Climb the ladder with images [B, C, H, W]; model.nir and perhaps bundle/ are written to a folder.
+    """Climb the ladder with images [B, C, H, W], or a float network's inputs [T, B, ...]; model.nir and perhaps bundle/ are written to a folder.
 
     The bundle of an earlier run is replaced or, where this run has none, removed.
 
@@ -124,9 +125,9 @@ def _options(target: Target, fixed: FixedModel, gates: bool, given: Mapping[str,
 
 @dataclass
 class _Climb:
-    model: SpikingTransformer
+    model: SpikingTransformer | FloatNetwork
     fixed: FixedModel
-    images: Tensor
+    images: Any
     folder: Path
     targets: Mapping[str, Target]
     fail_fast: bool
@@ -172,6 +173,10 @@ class _Climb:
     def _float_stages(self) -> None:
         """Float, folded and fixed, with the checks that need no target."""
         self._torch("float", self.model)
+        if isinstance(self.model, FloatNetwork):  # there is nothing to fold
+            self._torch(FIXED, self.fixed)
+            self._agreement(FIXED, "float")
+            return
         folded = fold_model(self.model, self.fixed.encoding.input_shape)
         self.findings["folding"] = check_folding(self.model, folded)
         self._torch("folded", folded)
@@ -258,7 +263,7 @@ class _Climb:
 
     def _step(self, rung: Rung, before: Rung, compared: int, mismatches: int, exact: bool) -> None:
         error = (rung.logits - before.logits).abs().max().item()
-        same = (rung.logits.argmax(1) == before.logits.argmax(1)).double().mean().item()
+        same = (rung.logits.flatten(1).argmax(1) == before.logits.flatten(1).argmax(1)).double().mean().item()
         self.steps.append(LadderStep(rung.name, before.name, exact, compared, mismatches, error, same, rung.seconds))
 
     def _failed(self) -> bool:

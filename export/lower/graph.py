@@ -15,6 +15,7 @@ from hardware.graph.gates import primitives as masking
 from hardware.graph.gates import self_attention
 from hardware.graph.gates.primitives import GraphBuilder
 from hardware.graph.neuron import TIME_STEP
+from hardware.graph.typed import typed_graph
 from hardware.graph.profile import MOST_WEIGHTS, portable
 from qkformer import IF, LIF, PLIF, Neuron
 from qkformer.models.logic import Mask, SpikePool
@@ -76,7 +77,7 @@ def to_nir(fixed: FixedModel | FloatNetwork, *, allow_large: bool = False, inlin
         last = fixed.nodes[-1].name
         graph.add(OUTPUT, nir.Output({"output": np.array(shapes[last])}), last)
     profile = portable(nir.NIRGraph(graph.nodes, graph.edges, type_check=False), inline=inline)
-    return nir.NIRGraph(profile.nodes, profile.edges, metadata=fixed.encoding.to_metadata())
+    return typed_graph(profile.nodes, profile.edges, fixed.encoding.to_metadata())
 
 
 def threshold_offset(chip: Chip) -> float:

@@ -12,7 +12,7 @@ from hardware.graph.encoding import Encoding
 from qkformer import record_spikes
 
 from .certificate import Certificate
-from .node_network import NodeNetwork
+from .node_network import NodeNetwork, as_array
 
 
 class FixedModel(NodeNetwork):
@@ -29,7 +29,7 @@ class FixedModel(NodeNetwork):
 
     def encode_as(self, encoding: Encoding, images: Tensor) -> np.ndarray:
         """int8 [T, B, C, H, W]; see Encoding.encode."""
-        return encoding.encode(torch.as_tensor(images).detach().cpu())
+        return encoding.encode(as_array(images))
 
     def encode(self, images: Tensor) -> np.ndarray:
         """What the network receives: int8 [T, B, C, H, W]; see Encoding.encode."""

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from hardware.graph.encoding import Encoding
 
-from .node_network import NodeNetwork
+from .node_network import NodeNetwork, as_array
 
 
 class FloatNetwork(NodeNetwork):
@@ -22,4 +22,4 @@ class FloatNetwork(NodeNetwork):
 
     def encode_as(self, encoding: Encoding, images: Tensor) -> np.ndarray:
         """The images as they are, float64 [T, B, C, H, W]."""
-        return encoding.present(torch.as_tensor(images).detach().cpu())
+        return encoding.present(as_array(images))

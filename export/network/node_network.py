@@ -30,6 +30,11 @@ class Node:
     arguments: tuple[tuple[str, ...], ...]
 
 
+def as_array(images: Tensor | np.ndarray) -> np.ndarray:
+    """Images or inputs as an array on the CPU."""
+    return images.detach().cpu().numpy() if isinstance(images, Tensor) else np.asarray(images)
+
+
 class NodeNetwork(nn.Module, ABC):
     """Named modules that read each other's values, [T, B, ...].
 

@@ -110,10 +110,12 @@ class GroupQuantizer:
                     filtered[term.synapse] = sink.name
                     biases[term.synapse] = bias / self._rows(sink, term.synapse, 1.0 - cell.current_kept)
             if cell.drive.any():
-                direct = next((term.synapse for term in sink.terms if term.direct), None)
-                if direct is None:
-                    raise ExportError(f"{sink.name}: v_leak is not v_reset, and no synapse stands right before it")
-                biases[direct] = biases[direct] + self._rows(sink, direct, cell.drive / cell.whole_gain)
+                drive = cell.drive / cell.whole_gain
+                term = next((t for t in sink.terms if t.direct or (t.even and drive.ndim == 0)), None)
+                if term is None:
+                    raise ExportError(f"{sink.name}: v_leak is not v_reset, and no synapse before it can have the bias")
+                here = self._rows(sink, term.synapse, drive) / (term.share * term.count)
+                biases[term.synapse] = biases[term.synapse] + here
         return biases
 
     def _rows(self, sink: Sink, synapse: str, values: Tensor) -> Tensor:
@@ -132,8 +134,13 @@ class GroupQuantizer:
         largest = {n: w.abs().max().item() / self.group.synapses[n] for n, w in weights.items() if w.any()}
         coarsest_weight = chip.largest_weight << chip.weight_exponent_range[1]
         needed = [tiny, *(most / coarsest_weight for most in largest.values())]
-        needed += [b.abs().max().item() / self.group.synapses[n] / chip.largest_bias for n, b in biases.items()]
         for sink in self._sinks():
+            # A population has one exponent for what all biases before it add up to.
+            added = [
+                biases[t.synapse].abs().max().item() * t.count / self.group.synapses[t.synapse] for t in sink.terms
+            ]
+            alone = len(added) == 1 and sink.terms[0].count == 1
+            needed.append(sum(added) / (chip.largest_bias if alone else chip.bias_mantissa_range[1] - len(added)))
             if (cell := cell_of(sink.module)) is not None and cell.threshold is not None:
                 reached = (cell.threshold / cell.whole_gain).max().item() / self.group.sinks[sink.name]
                 needed.append(reached / chip.threshold_range[1])

@@ -20,12 +20,16 @@ CLOSE = 1e-9  # relative, of two shares that are the same but for rounding
 
 @dataclass(frozen=True)
 class Term:
-    """A synapse's part in what a sink sums: 1 of it is worth `share` there, of `count` values that are added."""
+    """A synapse's part in what a sink sums: 1 of it is worth `share` there, of `count` values that are added.
+
+    direct: nothing stands between the synapse and the sink; even: nothing with padding, so that a constant stays one.
+    """
 
     synapse: str
     share: float = 1.0
     count: int = 1
-    direct: bool = True  # nothing stands between the synapse and the sink
+    direct: bool = True
+    even: bool = True
 
 
 @dataclass(frozen=True)
@@ -84,8 +88,12 @@ class Groups:
         if not isinstance(module, (WindowSum, Reshape, Delay)):
             return []
         share, count = (module.share, module.count) if isinstance(module, WindowSum) else (1.0, 1)
+        padded = isinstance(module, Delay) or (isinstance(module, WindowSum) and any(module.padding))
         found = [term for before in self.nodes[source].arguments[0] for term in self._terms(before)]
-        return [Term(term.synapse, term.share * share, term.count * count, False) for term in found]
+        return [
+            Term(term.synapse, term.share * share, term.count * count, direct=False, even=term.even and not padded)
+            for term in found
+        ]
 
     def _returning(self, name: str, cell: RecurrentCell) -> list[Term]:
         """Those on the ways back; each way has one synapse, and may give it another shape."""

@@ -24,6 +24,7 @@ from ..network.node_network import INPUT, OUTPUT
 from ..network.output import Output
 from .nodes import Reading, Shape, is_cell, module_of
 
+RESERVED = {*vars(FloatNetwork(SequenceEncoding("", (1,))))}  # attributes, which no module may have
 UNSAID = (
     "NIR has no field for a reset by subtraction or for several spikes a time step: here a spike resets the membrane "
     "to v_reset, and there is one at most"
@@ -102,13 +103,18 @@ class _Builder:
             module = self.modules[name]
             if name in self.returning:
                 module = RecurrentCell(module, self._ways(name))
-            own = name
-            while own in names.values() or own in (INPUT, OUTPUT):
-                own += "'"
-            names[name] = network.add(own, module, [names[s] for s in outer])
+            names[name] = network.add(self._own_name(network, name), module, [names[s] for s in outer])
         if self.exit not in names:
             raise ExportError(f"node '{self.exit}', the Output, is not reached from the Input")
         return network.eval()
+
+    def _own_name(self, network: FloatNetwork, name: str) -> str:
+        """A node's name, unless the network has another use for it: nodes become modules, at the path of their name."""
+        path = [part or "_" for part in name.split(".")]
+        taken = {INPUT, OUTPUT, *(node.name for node in network.nodes)}
+        while hasattr(FloatNetwork, path[0]) or path[0] in RESERVED or ".".join(path) in taken:
+            path[-1 if ".".join(path) in taken else 0] += "'"
+        return ".".join(path)
 
     def _way(self, cell: str) -> list[str]:
         """The nodes without memory on the ways from a population back to itself, in the order of execution."""

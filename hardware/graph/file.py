@@ -16,6 +16,7 @@ from ..files import write_atomically
 from .equality import same_graph
 from .hdf5 import Contents, read_hdf5
 from .parameters import PARAMETERS, check_parameters
+from .typed import typed_graph
 
 GRAPH = "NIRGraph"
 NEWEST_VERSION = 1
@@ -38,7 +39,9 @@ def read_graph(path: str | Path, *, type_check: bool = True) -> nir.NIRGraph:
         contents = read_hdf5(path)
         _check_version(contents)
         _check_contents("", contents.get("node"))
-        graph = nir.dict2NIRNode(contents["node"] | {"type_check": type_check})
+        graph = nir.dict2NIRNode(contents["node"] | {"type_check": False})
+        if type_check:
+            graph = typed_graph(graph.nodes, graph.edges, graph.metadata)
     except GraphError as error:
         raise GraphError(f"{path}: {error}") from error
     except Exception as error:  # h5py and nir raise many kinds

@@ -175,7 +175,8 @@ class _Inlined:
             if not isinstance(node, nir.NIRGraph):
                 if self.known_only:
                     _known_kind(name, node)
-                check_node(name, node)
+                if self.known_only or not _is_untyped_port(node):
+                    check_node(name, node)
                 self._add(name, node, internal)
                 continue
             if self.trust_marks and _has_no_gates(node) and (trusted := marked_operation(name, node)):
@@ -229,6 +230,12 @@ class _Inlined:
             return None
         proven = check_mark(name, operation, graph, lambda: flatten(graph, chip=self.chip))
         return operation if proven else None
+
+
+def _is_untyped_port(node: Any) -> bool:
+    """Whether a tool has left it to others to find out what arrives or leaves."""
+    types = node.input_type if isinstance(node, (nir.Input, nir.Output)) else {}
+    return any(shape is None for shape in types.values())
 
 
 def _has_no_gates(graph: nir.NIRGraph) -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import InputError
-from .encoding import INPUT_LIMIT
+from .encoding import INPUT_LIMIT, logits_of
 
 
 @dataclass(frozen=True)
@@ -63,8 +63,8 @@ class SequenceEncoding:
         return self._checked(inputs)
 
     def logits(self, output: Any) -> Any:
-        """What the output population [T, B, ...] is worth, time step by time step."""
-        return output * self.logit_scale
+        """What the output population [T, B, ...] is worth, summed over time: [B, ...]."""
+        return logits_of(output, self.logit_scale)
 
     def to_metadata(self) -> dict[str, Any]:
         """Plain values for a graph's metadata."""

@@ -14,12 +14,14 @@ import typer
 from .options import (
     DATA_HELP,
     Checkpoint,
+    CheckpointOrGraph,
     ChipName,
     Data,
     FailFast,
     FloatingPoint,
     Gates,
     Images,
+    Inputs,
     Json,
     Label,
     LoadTrace,
@@ -28,6 +30,9 @@ from .options import (
     SaveTrace,
     Sections,
     StockModels,
+    TimeStep,
+    TimeSteps,
+    UnitGain,
     place,
 )
 
@@ -165,7 +170,7 @@ def train(
 
 @app.command()
 def export(
-    checkpoint: Checkpoint,
+    checkpoint: CheckpointOrGraph,
     output: Annotated[Path, place("-o", "--output", metavar="FILE.nir", help="The NIR file to write.")],
     data: Data = "digits",
     floats: Annotated[
@@ -177,9 +182,21 @@ def export(
         Path | None, place("--onnx", metavar="FILE", help="Also write an integer ONNX model, for any CPU.")
     ] = None,
     label: Label = None,
+    inputs: Inputs = None,
+    time_steps: TimeSteps = None,
+    time_step: TimeStep = 1e-4,
+    unit_gain: UnitGain = False,
     json: Json = None,
 ) -> None:
-    """Quantize a checkpoint, print its certificate and write it as a NIR graph."""
+    """Quantize a checkpoint, or any tool's NIR file, print its certificate and write it as an integer NIR graph."""
+    from .graphs import Reading, is_graph
+
+    if is_graph(checkpoint):
+        from .export_graph import run_graph_export
+
+        reading = Reading(inputs, time_steps, time_step, unit_gain)
+        run_graph_export(Path(checkpoint), output, reading, chip, False, onnx, json)
+        return
     from .export import run_export
 
     run_export(checkpoint, output, data, label, floats, allow_large, chip, onnx, json)
@@ -199,19 +216,30 @@ def simulate(
     stock_models: StockModels = False,
     floating_point: FloatingPoint = False,
     gates: Gates = None,
+    inputs: Inputs = None,
+    time_steps: TimeSteps = None,
+    time_step: TimeStep = 1e-4,
+    unit_gain: UnitGain = False,
     json: Json = None,
 ) -> None:
-    """Run a NIR graph on images and write every population's spikes."""
-    from .simulate import run_simulation
-
+    """Run a NIR graph on images, or on --inputs, and write every population's spikes."""
     asked = {"sections": sections, "stock_models": stock_models or None, "floating_point": floating_point or None}
     asked["fused"] = None if gates is None else not gates
+    if inputs:
+        from .graphs import Reading
+        from .simulate_graph import run_graph_simulation
+
+        reading = Reading(inputs, time_steps, time_step, unit_gain)
+        run_graph_simulation(graph, output, target, reading, asked, json)
+        return
+    from .simulate import run_simulation
+
     run_simulation(graph, output, target, data, images, label, asked, json)
 
 
 @app.command()
 def verify(
-    checkpoint: Checkpoint,
+    checkpoint: CheckpointOrGraph,
     against: Annotated[
         str,
         typer.Option(metavar="TARGETS", help="What to compare: torch and `qkformer targets`, by commas."),
@@ -227,12 +255,24 @@ def verify(
     load_trace: LoadTrace = None,
     memory_limit: MemoryLimit = None,
     chip: ChipName = "loihi2",
+    inputs: Inputs = None,
+    time_steps: TimeSteps = None,
+    time_step: TimeStep = 1e-4,
+    unit_gain: UnitGain = False,
     json: Json = None,
 ) -> None:
     """Compare every spike, from the float model to Lava; exit status 1 if one differs that must not."""
-    from .verify import run_verification
+    from .graphs import Reading, is_graph
 
     how = {"gates": gates, "fail_fast": fail_fast, "memory_limit": memory_limit}
+    if is_graph(checkpoint):
+        from .verify_graph import run_graph_verification
+
+        reading = Reading(inputs, time_steps, time_step, unit_gain)
+        run_graph_verification(Path(checkpoint), against, reading, report, sections, how, chip, json)
+        return
+    from .verify import run_verification
+
     run_verification(
         checkpoint, against, data, images, label, report, sections, how, (save_trace, load_trace), chip, json
     )

@@ -56,15 +56,13 @@ def run_export(
         show_table(certificate_table(certificate))
     gates = sum(count_gates(network).values())
     graph = to_nir(network, allow_large=allow_large)
-    _check(graph, chosen, floats=floats)
+    check_runs(graph, chosen, floats=floats)
     write_graph(graph, output, check=True)
     kinds = Counter(type(node).__name__ for node in graph.nodes.values())
     if gates:
         say(f"self-attention and max-pools of currents: {gates:,} gates in nested graphs")
     say(f"{output}: {len(graph.nodes)} nodes ({count_kinds(kinds)})")
-    if onnx:
-        to_onnx(graph, onnx)
-        say(f"{onnx}: {onnx.stat().st_size / 1e6:.1f} MB of integer ONNX")
+    write_onnx(graph, onnx)
     write_json(
         json,
         {
@@ -78,7 +76,14 @@ def run_export(
     )
 
 
-def _check(graph: nir.NIRGraph, chip: Chip, *, floats: bool) -> None:
+def write_onnx(graph: nir.NIRGraph, onnx: Path | None) -> None:
+    """Write a graph as an ONNX model, if it is asked for."""
+    if onnx:
+        to_onnx(graph, onnx)
+        say(f"{onnx}: {onnx.stat().st_size / 1e6:.1f} MB of integer ONNX")
+
+
+def check_runs(graph: nir.NIRGraph, chip: Chip, *, floats: bool) -> None:
     """Raise GraphError or RangeError for a graph that the targets could not run, before there is a file of it."""
     flat = flatten(graph, fused=not floats, floating_point=floats, chip=chip)
     if not floats:

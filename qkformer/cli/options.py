@@ -40,6 +40,29 @@ DATA_HELP = (
     "Hugging Face Hub; or an .npz file with 'images' [N, C, H, W] and perhaps 'labels' [N], or with 'test_images' and "
     "'test_labels'. The held-out part is read."
 )
+CheckpointOrGraph = Annotated[
+    str,
+    typer.Argument(metavar="CKPT|FILE.nir", help="A checkpoint file, the name of a shipped one, or any tool's NIR file."),
+]
+Inputs = Annotated[
+    Path | None,
+    place(
+        "--inputs",
+        metavar="FILE.npz",
+        help="Of a NIR file: what it is run on, an array 'inputs' [T, B, ...], or [B, ...] with --time-steps.",
+    ),
+]
+TimeSteps = Annotated[
+    int | None,
+    typer.Option("--time-steps", help="Of --inputs: how many are run; inputs without time are shown at each."),
+]
+TimeStep = Annotated[
+    float, typer.Option("--time-step", metavar="SECONDS", help="The time step in which another tool's NIR file holds.")
+]
+UnitGain = Annotated[
+    bool,
+    typer.Option("--unit-gain", help="A time step of an IF with r = 1 adds its input, as many tools mean it."),
+]
 Checkpoint = Annotated[str, typer.Argument(metavar="CKPT", help="A checkpoint file, or the name of a shipped one.")]
 Data = Annotated[str, typer.Option("--data", metavar="DATA", help=DATA_HELP)]
 Images = Annotated[int, typer.Option(callback=_some_images, help="How many images, from the first.")]

@@ -52,8 +52,8 @@ def run_verification(
 
     traces: where to write PyTorch's, and the one to load in its place.
     """
-    chosen = _targets(against)
-    options = _lava_options(chosen, sections)
+    chosen = chosen_targets(against)
+    options = lava_options(chosen, sections)
     save_trace, load_trace = traces
     check_writable(
         *(folder / name for name in FILES),
@@ -69,7 +69,7 @@ def run_verification(
     record: dict[str, Any] = {"images": len(images), "sections": sections}
     if leaks := _leaking(model, config, images):
         leaking = ParityReport((), None, versions=versions(), leaks=leaks)
-        _finish(leaking, None, chosen, folder, config.name, record, json)
+        finish(leaking, None, chosen, folder, config.name, record, json)
     fixed = quantize(model, load_calibration(data, config, label=label), chip=get_chip(chip))
     record["inputs"] = saturation(fixed.encoding, images)
     ladder = run_ladder(
@@ -91,10 +91,10 @@ def run_verification(
     record["seconds"] = {name: rung.seconds for name, rung in ladder.stages.items()}
     if "lava" in chosen:
         record["sections"] = chosen["lava"].describe(ladder.graph, **options.get("lava", {})).get("sections")
-    _finish(ladder.report, ladder, chosen, folder, config.name, record, json)
+    finish(ladder.report, ladder, chosen, folder, config.name, record, json)
 
 
-def _targets(against: str) -> dict[str, Target]:
+def chosen_targets(against: str) -> dict[str, Target]:
     names = [name.strip() for name in against.split(",")]
     chosen = get_targets(name for name in names if name != REFERENCE)
     if not chosen:
@@ -104,7 +104,7 @@ def _targets(against: str) -> dict[str, Target]:
     return chosen
 
 
-def _lava_options(chosen: Mapping[str, Target], sections: int | None) -> dict[str, dict[str, Any]]:
+def lava_options(chosen: Mapping[str, Target], sections: int | None) -> dict[str, dict[str, Any]]:
     """--sections is an option of the target lava, and of those that have it as well."""
     if sections is None:
         return {}
@@ -124,7 +124,7 @@ def _leaking(model: SpikingTransformer, config: Config, images: Tensor) -> tuple
         return find_leaks(model, images)
 
 
-def _finish(
+def finish(
     result: ParityReport,
     ladder: Ladder | None,
     chosen: Mapping[str, Target],
@@ -138,7 +138,7 @@ def _finish(
     write_record(folder / "parity.json", record)
     titles = TITLES | {target.name: getattr(target, "title", target.name) for target in chosen.values()}
     sides = [ladder.stages[stage] for stage in _drawn(ladder, titles)] if ladder else []
-    note = describe_saturation(record["inputs"]) if ladder else None
+    note = describe_saturation(record["inputs"]) if "inputs" in record else None
     traces: list[Mapping[str, Any]] = [side.trace for side in sides] or [{}, {}]
     write_report(
         folder / "report.html",
