@@ -45,7 +45,9 @@ def execution_order(graph):
                 break
         else:  # a cycle: cut it behind a population
             source, target = next(
-                (s, t) for s, t in graph.edges if t in waiting and s in waiting and hasattr(graph.nodes[s], "v_threshold")
+                (s, t)
+                for s, t in graph.edges
+                if t in waiting and s in waiting and hasattr(graph.nodes[s], "v_threshold")
             )
             late.add((source, target))
             name = target

@@ -11,7 +11,11 @@ def random_float_graphs(draw, currents=True, cycles=True):
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     dt = draw(st.sampled_from([1e-4, 1e-3, 1.0]))
     maps = draw(st.booleans())
-    shape = (int(rng.integers(1, 4)), int(rng.integers(4, 7)), int(rng.integers(4, 7))) if maps else (int(rng.integers(1, 6)),)
+    shape = (
+        (int(rng.integers(1, 4)), int(rng.integers(4, 7)), int(rng.integers(4, 7)))
+        if maps
+        else (int(rng.integers(1, 6)),)
+    )
     nodes, edges = {"in": nir.Input({"input": np.array(shape)})}, []
     source, input_shape = "in", shape
     for index in range(draw(st.integers(1, 3))):
@@ -41,7 +45,9 @@ def _layer(draw, rng, nodes, edges, source, shape, name, dt, currents, cycles):
         stride, dilation = draw(st.sampled_from([((1, 1), (1, 1)), ((2, 1), (1, 1)), ((1, 1), (1, 2))]))
         weight = rng.normal(size=(outputs, shape[0] // groups, height, width))
         padding = (height - 1, width * (dilation[1] - 1) + width // 2)
-        nodes[weights] = nir.Conv2d(shape[1:], weight, stride, padding, dilation, groups, rng.normal(size=outputs) * 0.1)
+        nodes[weights] = nir.Conv2d(
+            shape[1:], weight, stride, padding, dilation, groups, rng.normal(size=outputs) * 0.1
+        )
         size = [
             (n + 2 * p - d * (k - 1) - 1) // s + 1
             for n, p, d, k, s in zip(shape[1:], padding, dilation, (height, width), stride, strict=True)
@@ -50,7 +56,9 @@ def _layer(draw, rng, nodes, edges, source, shape, name, dt, currents, cycles):
     else:
         outputs = int(rng.integers(1, 7))
         weight = rng.normal(size=(outputs, *shape))
-        nodes[weights] = nir.Linear(weight) if draw(st.booleans()) else nir.Affine(weight, rng.normal(size=outputs) * 0.1)
+        nodes[weights] = (
+            nir.Linear(weight) if draw(st.booleans()) else nir.Affine(weight, rng.normal(size=outputs) * 0.1)
+        )
         shape = (outputs,)
     edges.append((source, weights))
     arriving = [weights]

@@ -38,7 +38,9 @@ def lower_fixed_cell(graph: GraphBuilder, node: Node, module: FixedCell, shapes:
 
     threshold, zero = parameter(module.threshold.double() + 0.5 / chip.fraction), parameter(0.0)
     if not module.decay.any() and not module.has_current:
-        graph.add(node.name, nir.IF(r=parameter(1 / TIME_STEP), v_threshold=threshold, v_reset=zero), *node.arguments[0])
+        graph.add(
+            node.name, nir.IF(r=parameter(1 / TIME_STEP), v_threshold=threshold, v_reset=zero), *node.arguments[0]
+        )
         return
     # NIR has no membrane that leaks nothing beside one that does; one that forgets 2^-40 a step comes to the same.
     tau = chip.decay_unity / module.decay.double().clamp(min=2.0**-28)
@@ -130,7 +132,9 @@ def lower_reshape(graph: GraphBuilder, node: Node, module: Reshape, shapes: Shap
 
 
 def _add_flatten(graph: GraphBuilder, name: str, module: Reshape, shape: tuple[int, ...], *sources: str) -> None:
-    start = next((i for i, (a, b) in enumerate(zip(shape, module.shape, strict=False)) if a != b), len(module.shape) - 1)
+    start = next(
+        (i for i, (a, b) in enumerate(zip(shape, module.shape, strict=False)) if a != b), len(module.shape) - 1
+    )
     end = start + len(shape) - len(module.shape)
     graph.add(name, nir.Flatten({"input": np.array(shape)}, start_dim=start, end_dim=end), *sources)
 

@@ -66,6 +66,9 @@ class NodeNetwork(nn.Module, ABC):
             if part not in parent._modules:
                 parent.add_module(part, nn.Module())
             parent = parent.get_submodule(part)
+        if last in parent._modules:  # it has been made for a name below this one
+            for below, inner in parent.get_submodule(last).named_children():
+                module.add_module(below, inner)
         parent.add_module(last, module)
         self.nodes.append(Node(name, sources))
         return name

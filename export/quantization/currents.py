@@ -125,7 +125,9 @@ class GroupQuantizer:
             return values
         first = values.reshape(len(values), -1)[:, 0]
         if len(values) != rows or (values.reshape(len(values), -1) != first[:, None]).any():
-            raise ExportError(f"{sink.name}: its constants differ within a channel of {synapse}, which has one bias each")
+            raise ExportError(
+                f"{sink.name}: its constants differ within a channel of {synapse}, which has one bias each"
+            )
         return first
 
     def _scales(self, weights: Mapping[str, Tensor], biases: Mapping[str, Tensor]) -> tuple[float, float]:

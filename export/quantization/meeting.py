@@ -62,7 +62,7 @@ def _currents(network: FloatNetwork) -> list[str]:
 
 
 def _through_synapse(network: FloatNetwork, reader: str, source: str, shape: tuple[int, ...]) -> str:
-    name = f"{reader}.{source}.synapse" if source != INPUT else f"{reader}.synapse"
+    name = f"{reader}_from_{source}"
     while any(node.name == name for node in network.nodes):
         name += "'"
     return network.add(name, FloatSynapses(*_identity(shape)), source)

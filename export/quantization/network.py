@@ -30,7 +30,9 @@ AnyEncoding = Encoding | SequenceEncoding
 
 
 @torch.no_grad()
-def quantize(model: SpikingTransformer | FloatNetwork, calibration: Tensor | np.ndarray, *, chip: Chip = LOIHI_2) -> FixedModel:
+def quantize(
+    model: SpikingTransformer | FloatNetwork, calibration: Tensor | np.ndarray, *, chip: Chip = LOIHI_2
+) -> FixedModel:
     """The fixed model of a float model in eval mode, or of a float network, with a certificate of its layers.
 
     The model is folded (`fold_model`) first; either is left as it is. A certified layer cannot overflow on any input.
@@ -41,7 +43,9 @@ def quantize(model: SpikingTransformer | FloatNetwork, calibration: Tensor | np.
     other), for NaN or infinite weights, and for a calibration that is empty or all zeros; InputError for images that
     the model does not take.
     """
-    network = fold_for(model, calibration, fold_model) if isinstance(model, SpikingTransformer) else with_synapses(model)
+    network = (
+        fold_for(model, calibration, fold_model) if isinstance(model, SpikingTransformer) else with_synapses(model)
+    )
     encoding = calibrate(network.encoding, calibration)
     fixed = FixedModel(encoding, chip)
     parts = [fixed_part(rule) for rule in find_rules(network, encoding, chip)]

@@ -160,9 +160,7 @@ def _cell(walk: Walk, node: Node, module: nn.Module) -> IntegerRule:
     cell = cell_of(module)
     if cell is None or isinstance(module, RecurrentCell):
         raise ExportError(f"{node.name}: no synapse drives it")
-    return IntegerRule(
-        node.name, fixed_cell(node.name, cell, walk.stream(node).scale, torch.zeros(()), walk.chip)
-    )
+    return IntegerRule(node.name, fixed_cell(node.name, cell, walk.stream(node).scale, torch.zeros(()), walk.chip))
 
 
 def _pool(walk: Walk, node: Node, module: nn.Module) -> IntegerRule:

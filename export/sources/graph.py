@@ -64,7 +64,9 @@ def from_nir(
 def _only(nodes: dict[str, Any], kind: type) -> str:
     found = [name for name, node in nodes.items() if isinstance(node, kind)]
     if len(found) != 1:
-        raise ExportError(f"the graph has {len(found)} {kind.__name__} nodes ({', '.join(found) or 'none'}); it needs one")
+        raise ExportError(
+            f"the graph has {len(found)} {kind.__name__} nodes ({', '.join(found) or 'none'}); it needs one"
+        )
     return found[0]
 
 
@@ -127,7 +129,9 @@ class _Builder:
             raise ExportError(f"node '{cell}' leads to itself; a cycle needs a synapse, which takes the time step")
         for name in way:
             if outside := [r for r in self.readers[name] if r not in way and r != cell]:
-                raise ExportError(f"node '{name}' is on a cycle through '{cell}', and is read by '{outside[0]}' as well")
+                raise ExportError(
+                    f"node '{name}' is on a cycle through '{cell}', and is read by '{outside[0]}' as well"
+                )
             if outside := [s for s in self.sources[name] if s not in way and s != cell]:
                 raise ExportError(f"node '{name}' is on a cycle through '{cell}', and reads '{outside[0]}' as well")
         return [name for name in self.nodes if name in way]
@@ -147,7 +151,9 @@ class _Builder:
     def _order(self, inside: set[str]) -> list[str]:
         """The nodes that are on no cycle, in an order of execution."""
         missing = {
-            name: [s for s in sources if s not in inside] for name, sources in self.sources.items() if name not in inside
+            name: [s for s in sources if s not in inside]
+            for name, sources in self.sources.items()
+            if name not in inside
         }
         count = {name: len(sources) for name, sources in missing.items()}
         ready = [name for name in missing if not count[name]]
@@ -258,7 +264,13 @@ def _needed(node: Any, declared: Any) -> Shape | None:
         return (int(node.weight.shape[1]),)
     if isinstance(node, (nir.Conv1d, nir.Conv2d)):
         channels, directions = int(node.weight.shape[1]) * int(node.groups), node.weight.ndim - 2
-        size = node.input_shape if node.input_shape is not None else np.ravel(declared)[-directions:] if declared is not None else None
+        size = (
+            node.input_shape
+            if node.input_shape is not None
+            else np.ravel(declared)[-directions:]
+            if declared is not None
+            else None
+        )
         return None if size is None else (channels, *(int(n) for n in np.ravel(size)))
     for field in ("v_threshold", "threshold", "r", "scale"):
         shape = np.shape(getattr(node, field, ()))

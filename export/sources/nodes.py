@@ -138,7 +138,9 @@ def _if(name: str, node: nir.IF, shape: Shape, reading: Reading) -> nn.Module:
 
 def _cuba_lif(name: str, node: nir.CubaLIF, shape: Shape, reading: Reading) -> nn.Module:
     rate = _rate(name, "tau_mem", node.tau_mem, shape, reading)
-    return _cell(name, node, shape, rate, per_neuron(name, "r", node.r, shape) * rate, _current(name, node, shape, reading))
+    return _cell(
+        name, node, shape, rate, per_neuron(name, "r", node.r, shape) * rate, _current(name, node, shape, reading)
+    )
 
 
 def _threshold(name: str, node: nir.Threshold, shape: Shape, reading: Reading) -> nn.Module:

@@ -96,7 +96,9 @@ class WitnessTarget(Target):
         profile = portable(graph, inline=True)
         flat = flatten(profile)
         for name, node in profile.nodes.items():
-            if not isinstance(node, self.reads) or np.any(getattr(node, "padding", 0) * isinstance(node, nir.SumPool2d)):
+            if not isinstance(node, self.reads) or np.any(
+                getattr(node, "padding", 0) * isinstance(node, nir.SumPool2d)
+            ):
                 raise GraphError(
                     f"node '{name}' is a {type(node).__name__}, which {self.title} does not read as it is meant"
                 )

@@ -189,7 +189,7 @@ def export(
     json: Json = None,
 ) -> None:
     """Quantize a checkpoint, or any tool's NIR file, print its certificate and write it as an integer NIR graph."""
-    from .graphs import Reading, is_graph
+    from .graphs import Reading, is_graph, no_inputs
 
     if is_graph(checkpoint):
         from .export_graph import run_graph_export
@@ -197,6 +197,7 @@ def export(
         reading = Reading(inputs, time_steps, time_step, unit_gain)
         run_graph_export(Path(checkpoint), output, reading, chip, False, onnx, json)
         return
+    no_inputs(checkpoint, inputs)
     from .export import run_export
 
     run_export(checkpoint, output, data, label, floats, allow_large, chip, onnx, json)
@@ -262,7 +263,7 @@ def verify(
     json: Json = None,
 ) -> None:
     """Compare every spike, from the float model to Lava; exit status 1 if one differs that must not."""
-    from .graphs import Reading, is_graph
+    from .graphs import Reading, is_graph, no_inputs
 
     how = {"gates": gates, "fail_fast": fail_fast, "memory_limit": memory_limit}
     if is_graph(checkpoint):
@@ -271,6 +272,7 @@ def verify(
         reading = Reading(inputs, time_steps, time_step, unit_gain)
         run_graph_verification(Path(checkpoint), against, reading, report, sections, how, chip, json)
         return
+    no_inputs(checkpoint, inputs)
     from .verify import run_verification
 
     run_verification(

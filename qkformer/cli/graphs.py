@@ -35,6 +35,12 @@ def is_graph(name: str) -> bool:
     return name.lower().endswith(SUFFIX)
 
 
+def no_inputs(checkpoint: str, inputs: Path | None) -> None:
+    """Raise InputError where --inputs are given with a checkpoint, which is run on --data."""
+    if inputs is not None:
+        raise InputError(f"--inputs are of a NIR file; {checkpoint} is a checkpoint, whose images --data names")
+
+
 def float_network(file: Path, reading: Reading) -> tuple[FloatNetwork, np.ndarray]:
     """The float network of a file and its inputs [T, B, ...]. Says what the file cannot say."""
     if reading.inputs is None:

@@ -42,7 +42,9 @@ DATA_HELP = (
 )
 CheckpointOrGraph = Annotated[
     str,
-    typer.Argument(metavar="CKPT|FILE.nir", help="A checkpoint file, the name of a shipped one, or any tool's NIR file."),
+    typer.Argument(
+        metavar="CKPT|FILE.nir", help="A checkpoint file, the name of a shipped one, or any tool's NIR file."
+    ),
 ]
 Inputs = Annotated[
     Path | None,

@@ -37,9 +37,7 @@ def run_graph_verification(
     """
     chosen = chosen_targets(against)
     options = lava_options(chosen, sections)
-    check_writable(
-        *(folder / name for name in FILES), json, reads=(file, reading.inputs), folders=[folder / BUNDLE]
-    )
+    check_writable(*(folder / name for name in FILES), json, reads=(file, reading.inputs), folders=[folder / BUNDLE])
     check_owned(folder / BUNDLE)
     network, inputs = float_network(file, reading)
     fixed = quantize(network, inputs, chip=get_chip(chip))

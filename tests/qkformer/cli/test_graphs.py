@@ -1,0 +1,115 @@
+"""Another tool's NIR file on the command line: exported, simulated, verified; and what is wrong with it."""
+
+import json
+
+import nir
+import numpy as np
+import pytest
+
+import hardware
+
+RNG = np.random.default_rng(0)
+
+
+def values(count, value):
+    return np.full(count, float(value))
+
+
+@pytest.fixture
+def float_file(tmp_path):
+    """Two layers with a skip, in snnTorch's convention: r = tau / time_step."""
+    lif = nir.LIF(
+        tau=values(4, 3e-4), r=values(4, 3.0), v_leak=values(4, 0), v_threshold=values(4, 1), v_reset=values(4, 0)
+    )
+    nodes = {
+        "input": nir.Input({"input": np.array([6])}),
+        "fc1": nir.Affine(RNG.normal(size=(4, 6)), RNG.normal(size=4) * 0.1),
+        "lif1": lif,
+        "fc2": nir.Linear(RNG.normal(size=(4, 4))),
+        "lif2": lif,
+        "output": nir.Output({"output": np.array([4])}),
+    }
+    edges = [("input", "fc1"), ("fc1", "lif1"), ("lif1", "fc2"), ("fc2", "lif2"), ("lif1", "lif2"), ("lif2", "output")]
+    nir.write(tmp_path / "float.nir", nir.NIRGraph(nodes, edges))
+    np.savez(tmp_path / "in.npz", inputs=(RNG.random((12, 5, 6)) < 0.4).astype(np.int8))
+    return "float.nir"
+
+
+def test_exported_and_simulated(qkformer, float_file, tmp_path):
+    done = qkformer("export", float_file, "-o", "int.nir", "--inputs", "in.npz", "--json", "e.json")
+    assert done.status == 0, done.err
+    found = json.loads((tmp_path / "e.json").read_text())
+    assert found["certified"] is True
+    assert [layer["population"] for layer in found["certificate"]] == ["lif1", "lif2"]
+    assert "note: NIR has no field for a reset by subtraction" in done.out
+    done = qkformer("simulate", "int.nir", "--inputs", "in.npz", "-o", "a.trace")
+    assert done.status == 0, done.err
+    trace = hardware.SpikeTrace.load(tmp_path / "a.trace")
+    assert {name: spikes.shape for name, spikes in trace.items()} == dict.fromkeys(
+        ["lif1", "lif2", "output"], (12, 5, 4)
+    )
+    assert trace["lif1"].any()
+
+
+def test_its_own_numbers_are_run_in_floating_point(qkformer, float_file, tmp_path):
+    done = qkformer("simulate", float_file, "--inputs", "in.npz", "--time-steps", "7", "-o", "a.trace")
+    assert done.status == 0, done.err
+    assert "run in floating point" in done.out
+    assert hardware.SpikeTrace.load(tmp_path / "a.trace")["lif2"].shape == (7, 5, 4)
+    refused = qkformer("simulate", float_file, "--inputs", "in.npz", "-o", "b.trace", "--target", "onnx")
+    assert refused.status == 2
+    assert "floating_point" in refused.err
+
+
+def test_verified(qkformer, float_file, tmp_path):
+    done = qkformer("verify", float_file, "--inputs", "in.npz", "--against", "torch,interpreter", "--report", "r")
+    assert done.status == 0, done.out + done.err
+    parity = json.loads((tmp_path / "r/parity.json").read_text())
+    assert parity["mismatches"] == 0
+    assert parity["compared"] > 0
+    steps = {step["stage"]: step for step in parity["ladder"]}
+    assert steps["fixed"]["against"] == "float"
+    assert 0.5 < 1 - steps["fixed"]["mismatches"] / steps["fixed"]["compared"]
+    assert steps["interpreter"]["exact"]
+
+
+def test_images_without_time_are_shown_at_each_step(qkformer, float_file, tmp_path):
+    np.savez(tmp_path / "still.npz", inputs=RNG.random((5, 6)))
+    assert (
+        "say how long with --time-steps" in qkformer("export", float_file, "-o", "i.nir", "--inputs", "still.npz").err
+    )
+    done = qkformer("export", float_file, "-o", "i.nir", "--inputs", "still.npz", "--time-steps", "9")
+    assert done.status == 0, done.err
+
+
+WRONG = {
+    "no inputs": (("export", "float.nir", "-o", "i.nir"), "--inputs FILE.npz"),
+    "a file that is not there": (("export", "no.nir", "-o", "i.nir", "--inputs", "in.npz"), "no.nir: no such file"),
+    "inputs that are not there": (("export", "float.nir", "-o", "i.nir", "--inputs", "no.npz"), "no.npz: no such file"),
+    "the output is an input": (("export", "float.nir", "-o", "in.npz", "--inputs", "in.npz"), "in.npz"),
+    "a time step of 0": (
+        ("export", "float.nir", "-o", "i.nir", "--inputs", "in.npz", "--time-step", "0"),
+        "time_step is 0",
+    ),
+    "a time step of an hour": (
+        ("export", "float.nir", "-o", "i.nir", "--inputs", "in.npz", "--time-step", "3600"),
+        "'lif1': tau is 0.0003 s, less than the time step",
+    ),
+    "more time steps than there are": (
+        ("simulate", "float.nir", "-o", "a.trace", "--inputs", "in.npz", "--time-steps", "99"),
+        "12 time steps",
+    ),
+    "inputs of a checkpoint": (("export", "qkformer-digits", "-o", "i.nir", "--inputs", "in.npz"), "--inputs"),
+    "inputs of another shape": (("export", "float.nir", "-o", "i.nir", "--inputs", "other.npz"), "[12, 5, 7]"),
+}
+
+
+@pytest.mark.parametrize("wrong", WRONG)
+def test_what_is_wrong_is_one_line(wrong, qkformer, float_file, tmp_path):
+    np.savez(tmp_path / "other.npz", inputs=np.zeros((12, 5, 7)))
+    arguments, named = WRONG[wrong]
+    done = qkformer(*arguments)
+    assert done.status == 2
+    assert named in done.err
+    assert done.err.startswith("error: ")
+    assert done.err.count("\n") == 1
