@@ -184,7 +184,8 @@ def test_lava_process_is_killed(simulation):
         simulation.run(at_step_5="os.kill(os.getpid(), signal.SIGKILL)")
 
 
-@pytest.mark.parametrize("which", [0, *(pytest.param(which, marks=pytest.mark.long) for which in (1, 2))])  # source, probe, and the one that keeps time
+# Source, probe, and the one that keeps time.
+@pytest.mark.parametrize("which", [0, *(pytest.param(which, marks=pytest.mark.long) for which in (1, 2))])
 def test_any_lava_process_is_killed_from_outside(simulation, which):
     with pytest.raises(LavaError, match=r"^Lava process .* killed by SIGBUS \(a full disk\? .* bytes free in /"):
         simulation.run(lambda messages: os.kill(messages["lava"][which], signal.SIGBUS))
