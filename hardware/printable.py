@@ -17,5 +17,6 @@ def printable(text: str) -> str:
 
 def reason_of(error: BaseException) -> str:
     """What an exception of somebody else's says, in one line of bearable length; its type where it says nothing."""
-    text = " ".join(str(error).split())
-    return (text if len(text) <= LONGEST_REASON else f"{text[:LONGEST_REASON]} ...") or type(error).__name__
+    text = " ".join(str(error).split()) or type(error).__name__
+    half = LONGEST_REASON // 2
+    return text if len(text) <= LONGEST_REASON else f"{text[:half]} ... {text[-half:]}"
