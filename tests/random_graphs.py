@@ -2,8 +2,12 @@
 
 import nir
 import numpy as np
+from hypothesis import assume
 from hypothesis import strategies as st
 from small_graphs import conv, flatten_node, integrate_and_fire, lif, pool, threshold
+
+import hardware
+from hardware.errors import RangeError
 
 DECAYS = (1, 1024, 1365, 2048, 3000, 4096)
 
@@ -16,7 +20,18 @@ def random_graphs(draw) -> tuple[nir.NIRGraph, np.ndarray]:
     shape = (2 * draw(st.integers(1, 2)), draw(st.integers(3, 5)), draw(st.integers(3, 5)))
     graph = builder.build(shape, draw(st.integers(1, 6)), nesting=2, ends_flat=draw(st.booleans()))
     steps, samples = draw(st.integers(1, 6)), draw(st.integers(1, 2))
-    return graph, builder.random.integers(-8, 9, (steps, samples, *shape), np.int8)
+    inputs = builder.random.integers(-8, 9, (steps, samples, *shape), np.int8)
+    assume(_within_range(graph, inputs))
+    return graph, inputs
+
+
+def _within_range(graph, inputs):
+    """Whether the chip can hold what the graph adds up: of a hundred graphs about one leaves its range."""
+    try:
+        hardware.interpret(graph, inputs)
+    except RangeError:
+        return False
+    return True
 
 
 class _Graph:

@@ -13,6 +13,7 @@ import numpy as np
 
 from ..errors import GraphError
 from ..files import write_atomically
+from ..printable import reason_of
 from .equality import same_graph
 from .hdf5 import Contents, read_hdf5
 from .parameters import PARAMETERS, check_parameters
@@ -45,8 +46,7 @@ def read_graph(path: str | Path, *, type_check: bool = True) -> nir.NIRGraph:
     except GraphError as error:
         raise GraphError(f"{path}: {error}") from error
     except Exception as error:  # h5py and nir raise many kinds
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise GraphError(f"{path}: not a readable NIR file: {reason}") from error
+        raise GraphError(f"{path}: not a readable NIR file: {reason_of(error)}") from error
     return graph
 
 

@@ -18,6 +18,7 @@ from typing import Any
 
 from ..errors import TraceError
 from ..files import write_atomically
+from ..printable import reason_of
 from .npz import ARRAY, read_array
 from .packing import BIT, TYPES, Packed
 
@@ -67,8 +68,7 @@ def open_trace(path: str | Path) -> Iterator[tuple[dict[str, Any], Populations]]
     except TraceError as error:
         raise TraceError(f"{path}: {error}") from error
     except DAMAGE as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise TraceError(f"{path}: not a readable trace: {reason}") from error
+        raise TraceError(f"{path}: not a readable trace: {reason_of(error)}") from error
 
 
 def _check_kind(path: Path) -> None:

@@ -15,6 +15,8 @@ from encodings.aliases import aliases
 from pathlib import Path
 from typing import IO, Any
 
+from hardware.printable import reason_of
+
 from .errors import MOST_DEPTH, CheckpointError
 
 # What the files of torch.save ask for: tensors of every sort (what they are is looked at later), and plain data.
@@ -69,7 +71,7 @@ def _scan_zip(path: Path) -> int:
     except (zipfile.BadZipFile, NotImplementedError, EOFError, ValueError, OSError, RuntimeError) as error:
         if isinstance(error, CheckpointError):
             raise
-        raise CheckpointError(f"{path}: not a checkpoint, or damaged ({error})") from error
+        raise CheckpointError(f"{path}: not a checkpoint, or damaged ({reason_of(error)})") from error
 
 
 def _scan_stream(path: Path, file: IO[bytes]) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hardware.errors import UserError
+from hardware.printable import reason_of
 
 from .errors import DataError
 
@@ -23,8 +24,7 @@ def naming(what: str) -> Iterator[None]:
     except UserError:
         raise
     except Exception as error:
-        reason = " ".join(str(error).split())
-        raise DataError(f"{what}: {reason or type(error).__name__}") from error
+        raise DataError(f"{what}: {reason_of(error)}") from error
 
 
 @dataclass(frozen=True)

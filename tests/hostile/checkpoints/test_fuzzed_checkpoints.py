@@ -111,3 +111,15 @@ def test_checkpoints_through_a_command(command_server, tmp_path_factory, config,
 
     print(json.dumps(request), file=command_server.stdin, flush=True)
     check_promises(Outcome(**json.loads(command_server.stdout.readline())))
+
+
+def test_a_reason_that_repeats_the_file_is_cut(tmp_path):
+    """zipfile says both names of a member whose two headers disagree, whole."""
+    path = write_zip(tmp_path / "x", weights())
+    content = bytearray(path.read_bytes())
+    start = content.index(b"archive/data.pkl")
+    content[start - 4 : start - 2] = (3000).to_bytes(2, "little")  # the length of the name in the first header
+    path.write_bytes(content + bytes(4000))
+    with pytest.raises(UserError) as raised:
+        load_checkpoint(path)
+    assert len(str(raised.value)) < 600
