@@ -11,7 +11,8 @@ import numpy as np
 from ...chip.arithmetic import check_integer, check_weights
 from ...chip.chip import Chip
 from ...errors import GraphError
-from ..neuron import FloatNeuron, IntegerNeuron
+from ..float_neuron import FloatNeuron
+from ..neuron import IntegerNeuron
 from ..synapse import Synapse
 from ..windows import Shape
 

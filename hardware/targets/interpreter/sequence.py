@@ -57,8 +57,8 @@ def interpret(
         if isinstance(kind, Memoryless):
             values[name] = pass_on(flat, name, total)
         elif isinstance(kind, Spiking):
-            current = arriving_current(flat, name, total, resting[name])
-            values[name] = kind.integer(name, node, time_step, chip).run(name, current)
+            sums, bias = arriving_sums(flat, name, total, resting[name])
+            values[name] = kind.integer(name, node, time_step, chip).run(name, sums, bias)
             if name not in flat.internal:
                 trace[name] = values[name]
         else:
@@ -80,12 +80,16 @@ def pass_on(flat: FlatGraph, name: str, total: np.ndarray) -> np.ndarray:
     return given
 
 
-def arriving_current(flat: FlatGraph, name: str, total: np.ndarray, resting: np.ndarray) -> np.ndarray:
-    """What drives a population, [T, B, ...] in units of the membrane. resting: what arrives without any spike."""
-    current = _current(name, total, flat.chip)
+def arriving_sums(flat: FlatGraph, name: str, total: np.ndarray, resting: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """What drives a population, in units of the membrane: sums of W x [T, B, ...], and the bias [...].
+
+    total: both together; resting: what arrives without any spike.
+    """
+    sums, bias = _current(name, total, flat.chip), _current(name, resting, flat.chip)
     encode_bias(name, resting, flat.chip)
-    check_below_limit(name, "sum of inputs", current - _current(name, resting, flat.chip), flat.chip)
-    return current
+    sums -= bias
+    check_below_limit(name, "sum of inputs", sums, flat.chip)
+    return sums, bias
 
 
 def shown(name: str, total: np.ndarray) -> np.ndarray:

@@ -10,14 +10,14 @@ import nir
 import numpy as np
 
 from ...chip import LOIHI_2
-from ...chip.arithmetic import check_below_limit, check_message
+from ...chip.arithmetic import check_message
 from ...chip.chip import Chip
 from ...graph.flat import FlatGraph, add, at_rest
 from ...graph.flatten import flatten
-from ...graph.neuron import TIME_STEP, IntegerNeuron
+from ...graph.neuron import TIME_STEP, IntegerNeuron, NeuronState
 from ...graph.nodes import Memoryless, kind_of, spiking
 from ...trace.spike_trace import SpikeTrace
-from .sequence import arriving_current, check_inputs, pass_on, shown
+from .sequence import arriving_sums, check_inputs, pass_on, shown
 
 
 def interpret_stepwise(
@@ -36,7 +36,7 @@ def interpret_stepwise(
 
 
 class _Network:
-    """The state of a network between two time steps: the membrane of every population."""
+    """The state of a network between two time steps: what every population keeps."""
 
     def __init__(self, flat: FlatGraph, time_step: float):
         self.flat = flat
@@ -45,7 +45,7 @@ class _Network:
             name: spiking(name, flat.nodes[name]).integer(name, flat.nodes[name], time_step, flat.chip)
             for name in flat.populations
         }
-        self.membranes: dict[str, np.ndarray] = {}
+        self.states: dict[str, NeuronState] = {}
 
     def step(self, t: int, inputs: np.ndarray) -> dict[str, np.ndarray]:
         """Inputs [B, *input shape] of one time step -> what every population and output emits, [B, ...]."""
@@ -58,7 +58,7 @@ class _Network:
             if isinstance(kind_of(node), Memoryless):
                 values[name] = pass_on(flat, name, total[None])[0]
             elif name in self.neurons:
-                spikes = self._fire(t, name, arriving_current(flat, name, total[None], self.resting[name])[0])
+                spikes = self._fire(t, name, *arriving_sums(flat, name, total[None], self.resting[name]))
                 values[name] = spikes.astype(np.float64)
                 if name not in flat.internal:
                     emitted[name] = spikes.astype(np.int8)
@@ -68,11 +68,10 @@ class _Network:
                 values[name] = total
         return emitted
 
-    def _fire(self, t: int, name: str, current: np.ndarray) -> np.ndarray:
+    def _fire(self, t: int, name: str, sums: np.ndarray, bias: np.ndarray) -> np.ndarray:
+        """Spikes [B, ...] for sums [1, B, ...]."""
         neuron = self.neurons[name]
-        membrane = self.membranes.get(name)
-        membrane = neuron.charge(neuron.rest(current.shape) if membrane is None else membrane, current)
-        check_below_limit(name, f"membrane at time step {t}", membrane, neuron.chip)
-        fired = neuron.fire(membrane)
-        self.membranes[name] = membrane
-        return fired
+        state = self.states.setdefault(name, neuron.rest(sums.shape[1:]))
+        neuron.charge(state, sums[0], bias)
+        neuron.check(name, state, f" at time step {t}")
+        return neuron.fire(state)

@@ -63,7 +63,8 @@ def test_a_leaky_neuron_has_no_resistance(decay):
     assert (node.r == 1).all()
     from hardware.graph.nodes import spiking
 
-    assert spiking("n", node).integer("n", node, 1e-4, hardware.LOIHI_2).uniform("n") == (decay, 100_000)
+    neuron = spiking("n", node).integer("n", node, 1e-4, hardware.LOIHI_2)
+    assert (neuron.decay.item(), neuron.synaptic_threshold("n").item()) == (decay, 100_000)
 
 
 @pytest.mark.parametrize(("kernel", "padding"), [((3, 3), (1, 1)), ((3, 1), (1, 0)), ((2, 2), (1, 0))])
@@ -95,7 +96,12 @@ def test_a_sum_over_the_map_is_taken_once_and_given_to_all():
 
 
 def test_other_weights_are_no_sum():
-    for weight in (np.ones((2, 2, 3, 3)), np.eye(2)[:, :, None, None], 2 * np.ones((1, 1, 2, 2)), np.zeros((1, 1, 3, 3))):
+    for weight in (
+        np.ones((2, 2, 3, 3)),
+        np.eye(2)[:, :, None, None],
+        2 * np.ones((1, 1, 2, 2)),
+        np.zeros((1, 1, 3, 3)),
+    ):
         assert summed_window(conv(weight)) is None
     off = np.zeros((1, 1, 3, 3))
     off[0, 0, :2, :2] = 1  # zeros on one end only
