@@ -144,6 +144,12 @@ class PopulationGraph:
         node = self.flat.nodes[name]
         return spiking(name, node).integer(name, node, TIME_STEP, self.flat.chip)
 
+    def _arriving(self, source: str, target: str, values: np.ndarray) -> np.ndarray:
+        """Values [T, B, ...] of a source as they arrive: one time step later where the edge is feedback."""
+        if (source, target) not in self.flat.feedback:
+            return values
+        return np.concatenate([np.zeros_like(values[:1]), values[:-1]])
+
     def _ends(self, name: str) -> bool:
         return not self.flat.sources[name] or self.flat.is_population(name)
 
@@ -152,7 +158,11 @@ class PopulationGraph:
         steps = values[group[0]].shape[:2]
         computed = {source: values[source].astype(np.float64) for source in group}
         for node_name in (*path, name):
-            arriving = [computed[source] for source in self.flat.sources[node_name] if source in computed]
+            arriving = [
+                self._arriving(source, node_name, computed[source])
+                for source in self.flat.sources[node_name]
+                if source in computed
+            ]
             if not arriving:
                 continue
             total = add(arriving)

@@ -25,6 +25,7 @@ from .population import lava_order, lava_shape, population_process
 from .processes.guard import Guard
 from .processes.operation import OperationProcess
 from .processes.recorder import Recorder
+from .processes.returning import Returning
 from .records import record_path, record_type
 
 GRADED_BITS = 24  # message width of counts; a spike's message has none
@@ -45,7 +46,7 @@ def build(
         processes[population.name] = population_process(graph, population, frames, time_steps, resting, floating_point)
     guards = {} if floating_point else _guards(graph, plan, frames, time_steps, resting)
     for connection in plan.connections:
-        _connect(plan, connection, processes, guards, floating_point)
+        _connect(plan, connection, time_steps, processes, guards, floating_point)
     for name in plan.recorded:
         population = plan.populations[name]
         recorder = Recorder(
@@ -88,6 +89,7 @@ def _own_key(processes: Collection[str], key: str) -> str:
 def _connect(
     plan: Schedule,
     connection: Connection,
+    time_steps: int,
     processes: dict[str, Any],
     guards: dict[str, Guard],
     floating_point: bool,
@@ -116,6 +118,12 @@ def _connect(
         gives = _flat(gives, exit_shape)
     else:
         sends.connect(process.s_in)
+    if connection.is_feedback:
+        reset = (time_steps, target.reset_offset(time_steps))
+        returning = Returning(size=int(np.prod(target.shape)), reset=reset)
+        processes[_own_key(processes, f"{key} (returning)")] = returning
+        gives.connect(returning.s_in)
+        gives = returning.a_out
     _shaped(gives, target.shape).connect(processes[target.name].a_in)
     if target.name in guards:
         _shaped(gives, target.shape).connect(guards[target.name].a_in)

@@ -32,6 +32,7 @@ class Cell:
     def __init__(self, population: ScheduledPopulation, chip: Chip, checked: bool):
         self.population, self.chip, self.checked = population, chip, checked
         self.arriving: list[np.ndarray] = []  # one array for each connection, filled by `Link`s
+        self.returning: list[np.ndarray] = []  # those of them that hold its own spikes
         self.value = np.zeros(population.shape, np.float32)
 
     def total(self) -> np.ndarray:
@@ -81,19 +82,22 @@ class NeuronCell(Cell):
 
     def update(self, step: int) -> None:
         """membrane <- toward_zero(membrane * kept) + current + bias; spike iff membrane > threshold, then 0."""
-        current, name = self.total(), self.population.name
+        begins, name = step % self.time_steps == self.offset, self.population.name
+        if begins:
+            for sums in self.returning:
+                sums[...] = 0
+        current = self.total()
         if self.checked:
             check_below_limit(name, "sum of inputs", current * (self.chip.fraction // self.unit), self.chip)
         if self.is_gate:
             np.greater(current, self.threshold - self.bias, out=self.fired)
         else:
-            membrane, begins = self.membrane, step % self.time_steps == self.offset
             if self.current is not None:
                 current = _decayed(self.current, self.current_kept, begins) + current
                 self.current[...] = current
                 if self.checked:
                     check_below_limit(name, "current", current, self.chip)
-            membrane = _decayed(membrane, self.kept, begins)
+            membrane = _decayed(self.membrane, self.kept, begins)
             membrane += current
             membrane += self.bias
             if self.checked:
@@ -156,7 +160,7 @@ class Section:
         bounds = value_bounds(graph, plan, interval)
         uncertified = uncertified_populations(graph, plan, interval, time_steps)
         self.cells: dict[str, Cell] = {}
-        self.links: dict[tuple[str, str | None, int, int], Link] = {}
+        self.links: dict[tuple[str, str | None, int, int, bool], Link] = {}
         for name, population in plan.populations.items():
             incoming = plan.arriving(name) if name in self.names else []
             if population.kind == "neuron" and name in self.names:
@@ -175,11 +179,15 @@ class Section:
     def _connect(self, graph: FlatGraph, connection: Connection, bounds: dict[str, Interval]) -> None:
         target = self.cells[connection.target]
         unit = getattr(target, "unit", 1)
-        key = (connection.source, connection.synapse, connection.delay, unit)  # targets may share a synapse
+        back = connection.is_feedback
+        key = (connection.source, connection.synapse, connection.delay, unit, back)  # targets may share a synapse
         if key not in self.links:
             source = self.cells[connection.source]
             self.links[key] = Link(graph, self.plan, source, connection, bounds[connection.source], unit)
-        target.arriving.append(self.links[key].sums.reshape(target.population.shape))
+        sums = self.links[key].sums.reshape(target.population.shape)
+        target.arriving.append(sums)
+        if back:
+            target.returning.append(sums)
 
     def update(self, step: int) -> None:
         """All populations of the section at a time step, counted from 1; their values are recorded."""

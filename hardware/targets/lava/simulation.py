@@ -25,7 +25,7 @@ from ...graph.numbers import integer_neuron
 from ...graph.schedule import Schedule, schedule
 from ...progress import Progress
 from ...trace.spike_trace import SpikeTrace
-from ..interpreter.sequence import check_inputs
+from ..interpreter.values import check_inputs
 from .installed import require_lava
 from .records import read_records
 from .supervise import LavaError, run_supervised
@@ -171,4 +171,5 @@ def default_sections(plan: Schedule) -> int:
 
 def process_count(plan: Schedule) -> int:
     """How many of Lava's own processes a network takes: populations, synapses, a recorder for each that is read."""
-    return len(plan.populations) + len(plan.connections) + len(plan.recorded)
+    returning = sum(connection.is_feedback for connection in plan.connections)
+    return len(plan.populations) + len(plan.connections) + returning + len(plan.recorded)

@@ -69,7 +69,7 @@ def test_shapes(padding):
          ["'output'", "'a' of shape (1, 1, 1)", "'b' of shape (1, 2, 2)"]),
         ({"a": conv(np.ones((1, 1, 2, 2)), padding="same")}, ["input -> a -> output"], ["'a'", "'same'", "odd"]),
         ({"a": conv(np.ones((3, 1, 1, 1)), bias=[1, 2])}, ["input -> a -> output"], ["'a'", "(2,)", "(3,)"]),
-        ({"a": nir.CubaLIF(*[np.ones((1, 2, 2))] * 7)}, ["input -> a -> output"], ["'a'", "CubaLIF", "LIF"]),
+        ({"a": nir.CubaLIF(*[np.ones((1, 2, 2))] * 7)}, ["input -> a -> output"], ["a: ", "tau_mem", "an integer"]),
         ({"a": nir.Delay(np.ones((1, 2, 2)))}, ["input -> a -> output"], ["'a'", "Delay", "supported"]),
         ({"a": nir.Conv1d(2, np.ones((1, 1, 1)), 1, 0, 1, 1, np.zeros(1))}, ["input -> a -> output"],
          ["'a'", "Conv1d"]),
