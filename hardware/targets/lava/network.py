@@ -131,12 +131,17 @@ def _connect(
 
 def _flat(port: Any, shape: tuple[int, ...]) -> Any:
     """A port in Lava's order as a vector in NIR's order [C, H, W]."""
-    return port.transpose([2, 0, 1]).flatten() if len(shape) == 3 else port
+    if len(shape) == 3:
+        port = port.transpose([2, 0, 1])
+    return port if len(shape) == 1 else port.flatten()
 
 
 def _shaped(port: Any, shape: tuple[int, ...]) -> Any:
     """A vector in NIR's order as a port of this shape in Lava's order."""
-    return port.reshape(shape).transpose([1, 2, 0]) if len(shape) == 3 else port
+    if len(shape) == 1:
+        return port
+    port = port.reshape(shape)
+    return port.transpose([1, 2, 0]) if len(shape) == 3 else port
 
 
 def _elementwise(plan: Schedule, scale: np.ndarray, delay: int, graded: int, floating_point: bool) -> Any:

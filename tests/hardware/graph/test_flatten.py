@@ -72,7 +72,7 @@ def test_shapes(padding):
         ({"a": nir.CubaLIF(*[np.ones((1, 2, 2))] * 7)}, ["input -> a -> output"], ["a: ", "tau_mem", "an integer"]),
         ({"a": nir.Delay(np.ones((1, 2, 2)))}, ["input -> a -> output"], ["'a'", "Delay", "supported"]),
         ({"a": nir.Conv1d(2, np.ones((1, 1, 1)), 1, 0, 1, 1, np.zeros(1))}, ["input -> a -> output"],
-         ["'a'", "Conv1d"]),
+         ["'a'", "[channels, length]", "(1, 2, 2)"]),
         ({"n": nir.NIRGraph({"i": nir.Input(np.array([1, 2, 2])), "d": nir.Delay(np.ones((1, 2, 2))),
                              "o": nir.Output(np.array([1, 2, 2]))}, [("i", "d"), ("d", "o")])},
          ["input -> n -> output"], ["'n.d'", "Delay"]),
