@@ -16,6 +16,17 @@ def lif(shape, decay=2048, threshold=0) -> nir.LIF:
     )
 
 
+def cubalif(shape, current_decay=1024, decay=2048, threshold=0) -> nir.CubaLIF:
+    """A neuron with a current of its own, which fires above `threshold`; decays in 1/4096, in any shape that fits."""
+    everywhere = np.ones(shape)
+    tau_syn, tau_mem = (4096 / (np.asarray(d) * everywhere) for d in (current_decay, decay))
+    level, zeros = (np.asarray(threshold) + 2**-7) * everywhere, 0 * everywhere
+    return nir.CubaLIF(
+        tau_syn=tau_syn * TIME_STEP, tau_mem=tau_mem * TIME_STEP, r=tau_mem, v_leak=zeros, v_threshold=level,
+        v_reset=zeros, w_in=tau_syn,
+    )  # fmt: skip
+
+
 def integrate_and_fire(shape, threshold=0) -> nir.IF:
     """A neuron without a leak that fires above `threshold`."""
     everywhere = np.ones(shape, np.float32)

@@ -8,8 +8,10 @@ from __future__ import annotations
 import numpy as np
 
 from .flat import FlatGraph, at_rest
+from .neuron import IntegerNeuron
 from .nodes import memoryless
 from .nodes.kind import Interval
+from .numbers import integer_neuron
 from .schedule import Schedule
 
 
@@ -47,12 +49,21 @@ def uncertified_populations(graph: FlatGraph, plan: Schedule, inputs: Interval, 
         if population.kind == "neuron":
             ends = [synapse_bounds(graph, c.synapse, bounds[c.source]) for c in plan.arriving(name)]
             largest = max(abs(sum(low for low, _ in ends)), abs(sum(high for _, high in ends)))
-            certified = (largest + float(np.abs(resting[name]).max(initial=0))) * time_steps < plan.chip.sum_limit
+            bias = float(np.abs(resting[name]).max(initial=0))
+            largest *= _steps_of_current(integer_neuron(graph, name), time_steps)
+            certified = (largest + bias) * time_steps < plan.chip.sum_limit
         else:
             certified = population.kind == "input" or max(map(abs, bounds[name])) < plan.chip.message_limit
         if not certified:
             found.add(name)
     return found
+
+
+def _steps_of_current(neuron: IntegerNeuron, time_steps: int) -> float:
+    """How many steps' largest input the current of a neuron holds at most."""
+    if neuron.current_decay is None:
+        return 1
+    return min(time_steps, neuron.chip.decay_unity / max(int(neuron.current_decay.min()), 1))
 
 
 def uncertified_synapses(graph: FlatGraph, plan: Schedule, inputs: Interval) -> dict[str, float]:

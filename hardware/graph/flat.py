@@ -21,7 +21,8 @@ class FlatGraph:
     """nodes in execution order; the sources of each (a source named twice counts twice); output shapes.
 
     chip: whose number formats the nodes were checked against. internal: gates of marked nested graphs, steps of one
-    operation, which are not recorded.
+    operation, which are not recorded. feedback: edges (source, target) that carry spikes of the time step before, from
+    a population into its own cycle; the order of execution ignores them.
     """
 
     nodes: dict[str, Any]
@@ -29,6 +30,7 @@ class FlatGraph:
     shapes: dict[str, Shape]
     chip: Chip
     internal: frozenset[str] = field(default=frozenset())
+    feedback: frozenset[tuple[str, str]] = field(default=frozenset())
 
     @property
     def input_name(self) -> str:
@@ -75,6 +77,8 @@ def at_rest(graph: FlatGraph) -> dict[str, np.ndarray]:
     """
     result: dict[str, np.ndarray] = {}
     passed_on: dict[str, np.ndarray] = {}
+    for source, _ in graph.feedback:
+        passed_on[source] = np.zeros(graph.shapes[source])
     for name, node in graph.nodes.items():
         if not graph.sources[name]:
             passed_on[name] = np.zeros(graph.shapes[name])
@@ -103,6 +107,8 @@ def visit(
     flat: FlatGraph, values: dict[str, np.ndarray], progress: Progress | None = None
 ) -> Iterator[tuple[str, Any, np.ndarray]]:
     """Every node but the Input in execution order, with the sum of its sources' values, float64 [T, B, ...].
+
+    Of graphs without feedback, whose nodes can be run one after the other over all time steps.
 
     The caller puts each node's value into `values`, which holds the Input's at first; from there it is taken when
     nobody needs it any more.

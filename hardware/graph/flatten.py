@@ -16,9 +16,10 @@ import numpy as np
 from ..chip import LOIHI_2
 from ..chip.chip import Chip
 from ..errors import GraphError
+from .cycles import apart, execution_order, feedback_edges
 from .flat import FlatGraph
 from .marks import check_mark, mark_of, marked_operation
-from .nodes import NodeKind, kind_of, node_kinds
+from .nodes import NodeKind, kind_of, node_kinds, spiking
 from .operations import Operation
 from .parameters import check_node, check_size
 from .windows import Shape
@@ -41,8 +42,9 @@ def flatten(
     without it, and where nothing is proven, the gates are inlined like any other node and listed as `internal`.
     floating_point: any finite number will do. chip: whose number formats integers must have. trust_marks: nested
     graphs without gates (`without_gates`) had their marks proven before.
-    Raises GraphError for an unsupported node, an edge to nowhere, a cycle, a missing Input or Output, shapes that do
-    not fit and a mark that is wrong; RangeError for weights that the chip has no format for.
+    Raises GraphError for an unsupported node, an edge to nowhere, a cycle that is no recurrence (cycles.py), a missing
+    Input or Output, shapes that do not fit and a mark that is wrong; RangeError for weights that the chip has no
+    format for.
     """
     inlined = _Inlined(fused, chip, trust_marks)
     inlined.inline(graph)
@@ -52,8 +54,10 @@ def flatten(
         raise GraphError(f"the graph has {len(inputs)} Input nodes ({', '.join(inputs) or 'none'}); it needs one")
     if not any(isinstance(node, nir.Output) for node in nodes.values()):
         raise GraphError("the graph has no Output node")
-    order = _execution_order(nodes, sources)
-    shapes: dict[str, Shape] = {}
+    feedback = feedback_edges(nodes, sources)
+    apart(nodes, sources, feedback)
+    order = execution_order(nodes, sources, feedback)
+    shapes: dict[str, Shape] = {name: spiking(name, nodes[name]).shape(nodes[name]) for name, _ in feedback}
     for name in order:
         kind = _known_kind(name, nodes[name])
         if floating_point:
@@ -64,7 +68,8 @@ def flatten(
         check_size(name, shapes[name])
     order = _outputs_in_rows(graph, nodes, order, sources, shapes)
     flat = {name: nodes[name] for name in order}
-    return FlatGraph(flat, {name: tuple(sources[name]) for name in order}, shapes, chip, frozenset(inlined.internal))
+    read = {name: tuple(sources[name]) for name in order}
+    return FlatGraph(flat, read, shapes, chip, frozenset(inlined.internal), feedback)
 
 
 def _outputs_in_rows(
@@ -106,7 +111,7 @@ def node_shapes(graph: nir.NIRGraph) -> dict[str, Shape]:
     for source, target in graph.edges:
         sources[target].append(source)
     shapes: dict[str, Shape] = {}
-    for name in _execution_order(graph.nodes, sources):
+    for name in execution_order(graph.nodes, sources):
         node = graph.nodes[name]
         if isinstance(node, nir.NIRGraph):
             shapes[name] = tuple(int(n) for n in np.reshape(next(iter(node.output_type.values())), -1))
@@ -215,7 +220,9 @@ class _Inlined:
         for source, target in self.edges:
             sources[target].append(source)
         count = 0
-        for name in _execution_order(self.nodes, sources) if self.ports else ():
+        between = {port: [source for source in sources[port] if source in self.ports] for port in self.ports}
+        inner = [name for name in self.nodes if name not in self.ports] if self.ports else []
+        for name in (*execution_order(between, between), *inner):
             sources[name] = [
                 s for source in sources[name] for s in (sources[source] if source in self.ports else [source])
             ]
@@ -250,27 +257,6 @@ def _port(name: str, graph: nir.NIRGraph, kind: type) -> str:
         raise GraphError(f"nested graph '{name}' has {len(found)} {kind.__name__} nodes; it needs one")
     check_node(f"{name}.{found[0]}", graph.nodes[found[0]])
     return found[0]
-
-
-def _execution_order(nodes: dict[str, Any], sources: dict[str, list[str]]) -> list[str]:
-    targets: dict[str, list[str]] = {name: [] for name in nodes}
-    for name, names in sources.items():
-        for source in names:
-            targets[source].append(name)
-    missing = {name: len(names) for name, names in sources.items()}
-    ready = [name for name in nodes if not missing[name]]
-    for name in ready:  # which grows on the way
-        for target in targets[name]:
-            missing[target] -= 1
-            if not missing[target]:
-                ready.append(target)
-    if len(ready) < len(nodes):
-        walk = [next(name for name in nodes if missing[name])]
-        while walk.count(walk[-1]) < 2:
-            walk.append(next(source for source in sources[walk[-1]] if missing[source]))
-        cycle = walk[walk.index(walk[-1]) :][::-1]
-        raise GraphError(f"the graph has a cycle, {' -> '.join(cycle)}; only acyclic graphs can be executed")
-    return ready
 
 
 def without_gates(graph: nir.NIRGraph, proven: Collection[str], prefix: str = "") -> nir.NIRGraph:

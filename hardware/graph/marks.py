@@ -89,6 +89,8 @@ def disagreement(operation: Operation, gates: FlatGraph) -> str | None:
 
 def evaluate(gates: FlatGraph, inputs: np.ndarray) -> np.ndarray:
     """The output of a graph without memory, in float64: inputs [N, ...] -> [N, ...]. Raises GraphError for a memory."""
+    if gates.feedback:
+        raise GraphError(f"'{next(iter(gates.feedback))[0]}' hears itself; gates have no memory")
     values: dict[str, np.ndarray] = {gates.input_name: inputs}
     total = inputs
     for name, node in gates.nodes.items():

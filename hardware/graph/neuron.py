@@ -1,9 +1,9 @@
-"""NIR's spiking nodes as a chip's integer neuron: a decay in 1/4096 and a threshold in 1/64, on Loihi."""
+"""NIR's spiking nodes as a chip's integer neuron: decays in 1/4096 and a threshold in 1/64, on Loihi."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -15,19 +15,31 @@ TIME_STEP = 1e-4  # seconds; NIR's time constants are in seconds
 TOLERANCE = 1e-6  # relative: NIR files hold parameters in float32
 
 
+@dataclass
+class NeuronState:
+    """What a population keeps between two time steps, [B, ...] in units of the membrane."""
+
+    membrane: np.ndarray
+    current: np.ndarray | None = None  # of neurons whose current lasts longer than a step
+
+
 @dataclass(frozen=True)
 class IntegerNeuron:
     """decay: what a step takes from the membrane, in 2^-decay_bits; threshold: in units of the membrane.
 
     Arrays in the node's shape, or of one element where all neurons are alike. For each step, strict:
 
-        membrane <- toward_zero(membrane * (decay_unity - decay) / decay_unity) + current
+        current <- toward_zero(current * (decay_unity - current_decay) / decay_unity) + sum of W x
+        membrane <- toward_zero(membrane * (decay_unity - decay) / decay_unity) + current + bias
         spike iff membrane > threshold;  membrane <- 0 on a spike
+
+    current_decay: in 2^-decay_bits as well; None: a current lasts one step.
     """
 
     decay: np.ndarray
     threshold: np.ndarray
     chip: Chip
+    current_decay: np.ndarray | None = None
 
     @classmethod
     def of_rate(
@@ -38,116 +50,93 @@ class IntegerNeuron:
         threshold: np.ndarray,
         chip: Chip,
         gain: tuple[str, np.ndarray] | None = None,
-        zeros: Mapping[str, np.ndarray] | None = None,
+        current_rate: np.ndarray | None = None,
     ) -> IntegerNeuron:
         """The neuron that loses the share `rate` of its membrane at each step, or GraphError / RangeError.
 
         gain: its name and the share of a current that arrives, above 0: the membrane is held in units in which all of
-        it arrives, so the threshold is divided by it. zeros: parameters that must be 0.
+        it arrives, so the threshold is divided by it. current_rate: what a step takes from the current.
         Exact if decay_unity * rate is an integer.
         """
-        unity = chip.decay_unity
-        decay = np.rint(rate * unity)
-        for field, values in (zeros or {}).items():
-            require(name, field, values, 0.0, "0")
         if gain:
             _require_above_zero(name, f"gain {gain[0]}", gain[1])
             threshold = np.asarray(threshold, np.float64) / gain[1]
-        what = f"decay {unity} * time_step / tau"
-        require(name, what, rate * unity, decay, "an integer")
-        check_range(name, what, decay, 0, unity)
+        decay = _decay(name, "tau" if current_rate is None else "tau_mem", rate, chip)
+        current_decay = None if current_rate is None else _decay(name, "tau_syn", current_rate, chip)
         check_range(name, "threshold", np.floor(threshold), *chip.threshold_range)
         threshold = np.floor(np.asarray(threshold, np.float64) * chip.fraction).astype(np.int64)
-        return cls(decay.astype(np.int64), threshold, chip)
+        neuron = cls(decay, threshold, chip, current_decay)
+        return neuron if neuron.keeps_current else replace(neuron, current_decay=None)
+
+    @property
+    def keeps_current(self) -> bool:
+        """Whether some current lasts longer than a step."""
+        return self.current_decay is not None and bool(np.any(self.current_decay < self.chip.decay_unity))
 
     @property
     def forgets(self) -> bool:
-        """Whether nothing of the membrane is left at the next step, as of a gate."""
-        return bool(np.all(self.decay == self.chip.decay_unity))
+        """Whether nothing is left at the next step, as of a gate."""
+        return bool(np.all(self.decay == self.chip.decay_unity)) and not self.keeps_current
 
-    def rest(self, shape: tuple[int, ...]) -> np.ndarray:
-        """Membranes before the first step."""
-        return np.zeros(shape, np.int64)
+    @property
+    def numbers(self) -> dict[str, np.ndarray]:
+        """Its parameters by name; current_decay where a current lasts."""
+        found = {"decay": self.decay, "threshold": self.threshold}
+        return found if self.current_decay is None else {**found, "current_decay": self.current_decay}
 
-    def charge(self, membrane: np.ndarray, current: np.ndarray) -> np.ndarray:
-        """The membrane after leak and input, before it is compared with the threshold."""
-        return decay_membrane(membrane, self.decay, self.chip) + current
+    def rest(self, shape: tuple[int, ...]) -> NeuronState:
+        """The state before the first step."""
+        zeros = np.zeros(shape, np.int64)
+        return NeuronState(zeros, np.zeros_like(zeros) if self.keeps_current else None)
 
-    def fire(self, membrane: np.ndarray) -> np.ndarray:
+    def charge(self, state: NeuronState, sums: np.ndarray, bias: np.ndarray | int) -> None:
+        """The state after leak and input, before the membrane is compared with the threshold.
+
+        sums: of W x; bias: what arrives without any spike; both in units of the membrane.
+        """
+        if state.current is not None and self.current_decay is not None:
+            sums = state.current = decay_membrane(state.current, self.current_decay, self.chip) + sums
+        state.membrane = decay_membrane(state.membrane, self.decay, self.chip) + sums + bias
+
+    def check(self, name: str, state: NeuronState, when: str = "") -> None:
+        """Raise RangeError if current or membrane is at the chip's limit, where they would wrap or saturate."""
+        if state.current is not None:
+            check_below_limit(name, f"current{when}", state.current, self.chip)
+        check_below_limit(name, f"membrane{when}", state.membrane, self.chip)
+
+    def fire(self, state: NeuronState) -> np.ndarray:
         """Where the membrane exceeds the threshold (bool); it is cleared there, in place."""
-        fired = membrane > self.threshold
-        membrane[fired] = 0
+        fired: np.ndarray = state.membrane > self.threshold
+        state.membrane[fired] = 0
         return fired
 
-    def run(self, name: str, current: np.ndarray) -> np.ndarray:
-        """Spikes [T, B, ...] (int8) for currents [T, B, ...] in units of the membrane, from rest.
+    def run(self, name: str, sums: np.ndarray, bias: np.ndarray) -> np.ndarray:
+        """Spikes [T, B, ...] (int8) for sums of W x [T, B, ...] and a bias [...], from rest.
 
-        Raises RangeError when the membrane reaches the chip's limit, where it would saturate.
+        Raises RangeError when the current or the membrane reaches the chip's limit.
         """
-        membrane = self.rest(current.shape[1:])
-        spikes = np.empty(current.shape, dtype=np.int8)
-        for t, arriving in enumerate(current):
-            membrane = self.charge(membrane, arriving)
-            check_below_limit(name, f"membrane at time step {t}", membrane, self.chip)
-            spikes[t] = self.fire(membrane)
+        state = self.rest(sums.shape[1:])
+        spikes = np.empty(sums.shape, dtype=np.int8)
+        for t, arriving in enumerate(sums):
+            self.charge(state, arriving, bias)
+            self.check(name, state, f" at time step {t}")
+            spikes[t] = self.fire(state)
         return spikes
 
-    def uniform(self, name: str) -> tuple[int, int]:
-        """(decay, threshold in synaptic units) if all neurons of the population share them, as Lava's do.
+    def synaptic_threshold(self, name: str) -> np.ndarray:
+        """The threshold in synaptic units, as Loihi holds it.
 
-        Raises GraphError if they differ, or if the threshold has a fraction that integers cannot express.
+        Raises GraphError where it has a fraction that integers cannot express, unless the membrane has none.
         """
-        values = []
-        for what, array in (("decay", self.decay), ("threshold", self.threshold)):
-            if array.size and array.min() != array.max():
-                raise GraphError(f"{name}: {what} differs within the population; Lava has one for all its neurons")
-            values.append(int(array.flat[0]))
-        decay, threshold = values
         fraction = self.chip.fraction
-        if not self.forgets and threshold % fraction:
-            raise GraphError(f"{name}: threshold {threshold / fraction:g} has a fraction; Loihi's is an integer")
-        return decay, threshold // fraction
+        broken = self.threshold[self.threshold % fraction != 0]
+        if broken.size and not self.forgets:
+            raise GraphError(f"{name}: threshold {broken[0] / fraction:g} has a fraction; Loihi's is an integer")
+        return self.threshold // fraction
 
-
-@dataclass(frozen=True)
-class FloatNeuron:
-    """kept: what a step leaves of the membrane; gain: what of the input reaches it; threshold: of the membrane.
-
-    v <- kept * v + gain * I;  spike iff v > threshold (strict), then v <- 0.
-    """
-
-    kept: np.ndarray
-    gain: np.ndarray
-    threshold: np.ndarray
-
-    @classmethod
-    def of_rate(
-        cls, name: str, *, rate: np.ndarray, gain: np.ndarray, threshold: np.ndarray, zeros: Mapping[str, np.ndarray]
-    ) -> FloatNeuron:
-        """The neuron that loses the share `rate` at each step. zeros: parameters that must be 0, or GraphError."""
-        for field, values in zeros.items():
-            if np.any(values):
-                raise GraphError(f"{name}: {field} is not 0")
-        if not np.all(gain):
-            raise GraphError(f"{name}: r is 0; no input would reach the membrane")
-        return cls(1.0 - rate, gain, threshold.astype(np.float64))
-
-    def run(self, current: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Spikes, int8, and membrane minus threshold before any reset, for currents [T, B, ...], from rest."""
-        membrane = np.zeros(current.shape[1:])
-        spikes, excess = np.empty(current.shape, np.int8), np.empty(current.shape)
-        for t, arriving in enumerate(current):
-            membrane = self.kept * membrane + self.gain * arriving
-            excess[t] = membrane - self.threshold
-            spikes[t] = excess[t] > 0
-            membrane[spikes[t] != 0] = 0
-        return spikes, excess
-
-    def uniform(self, name: str) -> tuple[float, float, float]:
-        """(kept, gain, threshold) if all neurons share them, as Lava's do. Raises GraphError if they differ."""
-        if max(len(self.kept.flat), len(self.gain.flat), len(self.threshold.flat)) > 1:
-            raise GraphError(f"{name}: constants differ within the population; Lava has one set for all its neurons")
-        return float(self.kept[0]), float(self.gain[0]), float(self.threshold[0])
+    def each(self, change: Callable[[np.ndarray], np.ndarray]) -> IntegerNeuron:
+        """The neuron with other arrays for its numbers: those of one neuron, or in another order of axes."""
+        return IntegerNeuron(chip=self.chip, **{field: change(values) for field, values in self.numbers.items()})
 
 
 def distinct(parameter: np.ndarray) -> np.ndarray:
@@ -156,6 +145,29 @@ def distinct(parameter: np.ndarray) -> np.ndarray:
     first = parameter.reshape(-1)[:1]
     alike = not any(parameter.strides) or bool((parameter == first).all())
     return first if alike else parameter
+
+
+def level_of_rest(name: str, v_leak: np.ndarray, v_reset: np.ndarray) -> np.ndarray:
+    """The level at which a membrane rests and to which it is reset: an integer neuron's 0. Raises GraphError if none.
+
+    The integer neuron's threshold is the node's minus this level.
+    """
+    leak, reset = (distinct(values).astype(np.float64) for values in (v_leak, v_reset))
+    if bool(np.all(leak == reset)):
+        return reset
+    for field, values in (("v_reset", reset), ("v_leak", leak)):
+        require(name, field, values, 0.0, "0, or v_leak and v_reset alike")
+    return np.zeros(1)
+
+
+def _decay(name: str, tau: str, rate: np.ndarray, chip: Chip) -> np.ndarray:
+    """A rate in the chip's units, int64. Raises GraphError unless it is an integer there, RangeError outside 0 .. 1."""
+    unity = chip.decay_unity
+    decay = np.rint(rate * unity)
+    what = f"decay {unity} * time_step / {tau}"
+    require(name, what, rate * unity, decay, "an integer")
+    check_range(name, what, decay, 0, unity)
+    return decay.astype(np.int64)
 
 
 def _require_above_zero(name: str, what: str, values: np.ndarray) -> None:

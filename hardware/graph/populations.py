@@ -46,7 +46,7 @@ class DrivenPopulation:
         """Spikes int8 [T, B, ...], or the sums of an output, int32; as hardware.interpret."""
         if self.neuron is None:
             return self.sums()
-        return self.neuron.run(self.name, self.current)
+        return self.neuron.run(self.name, self.current - self.bias, self.bias)
 
     def sums(self) -> np.ndarray:
         """What an output shows, int32 [T, B, ...]."""
@@ -56,13 +56,13 @@ class DrivenPopulation:
         """The membrane of one neuron before each comparison with its threshold, [T] in its units; none of an output."""
         if self.neuron is None:
             return np.array(())
-        one = IntegerNeuron(self._of(self.neuron.decay, neuron), self._of(self.neuron.threshold, neuron), self.chip)
-        membrane, history = one.rest((1,)), []
+        one, bias = self.neuron.each(lambda values: self._of(values, neuron)), self._of(self.bias, neuron)
+        state, history = one.rest((1,)), []
         at: tuple[Any, ...] = (slice(None), sample, *neuron)
         for current in self.current[at]:
-            membrane = one.charge(membrane, current)
-            history.append(int(membrane[0]))
-            one.fire(membrane)
+            one.charge(state, current - bias, bias)
+            history.append(int(state.membrane[0]))
+            one.fire(state)
         return np.array(history)
 
     def threshold(self, neuron: tuple[int, ...]) -> int | None:
@@ -126,7 +126,7 @@ class PopulationGraph:
         return DrivenPopulation(name, terms, bias, self._neuron(name), self.flat.chip)
 
     def parameters(self, name: str) -> dict[str, np.ndarray]:
-        """Weights and biases on the way to a population, and its decay and threshold as the chip holds them."""
+        """Weights and biases on the way to a population, and the neuron's numbers as the chip holds them."""
         found = {}
         for node_name in self.path(name):
             node = self.flat.nodes[node_name]
@@ -134,7 +134,7 @@ class PopulationGraph:
                 found[f"{node_name}.{field}"] = values
         if neuron := self._neuron(name):
             shape = self.flat.shapes[name]
-            for field, values in {"decay": neuron.decay, "threshold": neuron.threshold}.items():
+            for field, values in neuron.numbers.items():
                 found[f"{name}.{field}"] = np.broadcast_to(values, shape)
         return found
 
@@ -144,6 +144,12 @@ class PopulationGraph:
         node = self.flat.nodes[name]
         return spiking(name, node).integer(name, node, TIME_STEP, self.flat.chip)
 
+    def _arriving(self, source: str, target: str, values: np.ndarray) -> np.ndarray:
+        """Values [T, B, ...] of a source as they arrive: one time step later where the edge is feedback."""
+        if (source, target) not in self.flat.feedback:
+            return values
+        return np.concatenate([np.zeros_like(values[:1]), values[:-1]])
+
     def _ends(self, name: str) -> bool:
         return not self.flat.sources[name] or self.flat.is_population(name)
 
@@ -152,7 +158,11 @@ class PopulationGraph:
         steps = values[group[0]].shape[:2]
         computed = {source: values[source].astype(np.float64) for source in group}
         for node_name in (*path, name):
-            arriving = [computed[source] for source in self.flat.sources[node_name] if source in computed]
+            arriving = [
+                self._arriving(source, node_name, computed[source])
+                for source in self.flat.sources[node_name]
+                if source in computed
+            ]
             if not arriving:
                 continue
             total = add(arriving)

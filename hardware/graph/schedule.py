@@ -6,6 +6,9 @@ d works on image i in steps 1 + d + iT .. d + (i + 1)T, and is reset at the firs
 
 A synapse reads one population. Where a node of the graph reads a sum (a residual), a relay population of graded
 spikes adds it up once; where a synapse must wait, a relay holds the spikes back.
+
+A population that hears itself does so through one synapse, whose one step is the one that the cycle means. Only the
+last image's spikes must be kept out: at the first step of a window nothing of them arrives.
 """
 
 from __future__ import annotations
@@ -16,6 +19,7 @@ from ..chip.chip import Chip
 from ..errors import GraphError
 from .flat import FlatGraph
 from .nodes import Memoryless, kind_of, memoryless
+from .operations import Operation
 from .synapse import Synapse
 
 
@@ -36,12 +40,20 @@ class ScheduledPopulation:
 
 @dataclass(frozen=True)
 class Connection:
-    """source -> target through a linear node of the graph, or through an identity that may wait `delay` steps."""
+    """source -> target through a linear node of the graph, or through an identity that may wait `delay` steps.
+
+    A population that is its own source receives nothing at the first step of each of its windows.
+    """
 
     source: str
     target: str
     synapse: str | None
     delay: int = 0
+
+    @property
+    def is_feedback(self) -> bool:
+        """Whether a population hears itself."""
+        return self.source == self.target
 
 
 @dataclass
@@ -107,18 +119,40 @@ class _Scheduler:
         """Populations and synapses whose sum `name` reads; Flatten only gives them another shape."""
         terms: list[str] = []
         for source in self.graph.sources[name]:
-            kind = kind_of(self.graph.nodes[source])
-            is_reshape = isinstance(kind, Memoryless) and kind.is_reshape
-            terms += self._terms(source) if is_reshape else [source]
+            if (source, name) not in self.graph.feedback:
+                terms += self._terms(source) if self._is_reshape(source) else [source]
         return terms
+
+    def _heard(self, name: str) -> list[str]:
+        """The populations whose last step's spikes `name` reads."""
+        heard: list[str] = []
+        for source in self.graph.sources[name]:
+            if (source, name) in self.graph.feedback:
+                heard.append(source)
+            elif self._is_reshape(source):
+                heard += self._heard(source)
+        return heard
+
+    def _is_reshape(self, name: str) -> bool:
+        kind = kind_of(self.graph.nodes[name])
+        return isinstance(kind, Memoryless) and kind.is_reshape
 
     def _add(self, name: str, kind: str, shape: tuple[int, ...], terms: list[str]) -> None:
         """Add a population that sums `terms`, and all that it needs."""
-        arrivals = []  # (population, synapse)
-        for term in terms:
-            arrivals.append((self._reader(term), term) if term in self.plan.synapses else (term, None))
-        depth = 1 + max(self.plan.populations[source].depth for source, _ in arrivals)
+        arrivals: list[tuple[str, str | None]] = []  # (population, synapse)
         connections: list[Connection] = []
+        for term in terms:
+            if term not in self.plan.synapses:
+                arrivals.append((term, None))
+                continue
+            for population in self._heard(term):
+                self._check_cycle(population, term, name)
+                connections.append(Connection(population, name, term))
+            if self._terms(term):
+                arrivals.append((self._reader(term), term))
+        if name in self.graph.nodes:
+            connections += [Connection(population, name, None) for population in self._heard(name)]
+        depth = 1 + max((self.plan.populations[source].depth for source, _ in arrivals), default=0)
         for source, synapse in arrivals:
             if synapse and self._wait(source, depth):
                 source = self._held_back(source, depth - 1)
@@ -129,6 +163,16 @@ class _Scheduler:
         internal = name in self.graph.internal
         self.plan.populations[name] = ScheduledPopulation(name, kind, shape, depth, internal)
         self.plan.connections += connections
+
+    def _check_cycle(self, population: str, synapse: str, target: str) -> None:
+        """Raise GraphError unless one synapse leads a population back to itself, each part of its sum by itself."""
+        if target != population:
+            raise GraphError(
+                f"'{synapse}' is not the last synapse on the way of '{population}' to itself; on a chip each takes a "
+                "time step, and the cycle means one: make them one"
+            )
+        if isinstance(self.plan.synapses[synapse], Operation) and self._terms(synapse):
+            raise GraphError(f"'{synapse}' adds to the spikes of '{population}' what arrives earlier; no synapse can")
 
     def _check_relay(self, name: str) -> None:
         if not self.graph.chip.graded_spikes:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import nir
 import numpy as np
 
+from .operations import Operation
 from .populations import PopulationGraph
 
 Shape = tuple[int, ...]
@@ -62,7 +63,8 @@ def subgraph(network: PopulationGraph, populations: Collection[str]) -> Subgraph
             first += _as_map(shape)[0]
     for node in flat.nodes:
         if node in kept:
-            nodes[node] = _node(network.graph, node)
+            fused = isinstance(flat.nodes[node], Operation)
+            nodes[node] = _node(network.graph, node) if fused else flat.nodes[node]
             edges += [(ends.get(source, source), node) for source in flat.sources[node]]
     if not any(isinstance(node, nir.Output) for node in nodes.values()):
         nodes["output"] = nir.Output({"output": np.array(flat.shapes[chosen[-1]])})

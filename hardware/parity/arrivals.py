@@ -31,7 +31,10 @@ def arrivals(
         return None
     found = []
     for source, weight in weights.items():
-        value = values[source][time_step, sample]
+        back = int(source == name)  # a population hears its own spikes one time step later
+        if time_step < back:
+            continue
+        value = values[source][time_step - back, sample]
         for where in np.argwhere((value != 0) & (weight != 0)):
             index = tuple(int(i) for i in where)
             found.append(Arrival(source, index, int(value[index]), float(weight[index])))

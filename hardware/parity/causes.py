@@ -81,20 +81,20 @@ def _rows(values: np.ndarray, axis: int) -> list[bytes]:
 
 def _predictions(layer: DrivenPopulation, found: np.ndarray) -> Iterator[tuple[Cause, np.ndarray]]:
     """Each rule with the spikes that it gives; masked where it cannot tell."""
-    neuron, current = layer.neuron, layer.current
+    neuron, current, bias = layer.neuron, layer.current, layer.bias
     if neuron is not None:
         at_least = replace(neuron, threshold=neuron.threshold - 1)
         yield (
             Cause("comparison", "fires at membrane >= threshold; it must exceed the threshold"),
-            fire(at_least, current),
+            fire(at_least, current, bias=bias),
         )
         kept = "the membrane is not cleared by a spike"
-        yield Cause("missing reset", kept), fire(neuron, current, reset="none")
+        yield Cause("missing reset", kept), fire(neuron, current, bias=bias, reset="none")
         less = "a spike takes the threshold from the membrane; it must clear it (hard reset)"
-        yield Cause("soft reset", less), fire(neuron, current, reset="subtract")
+        yield Cause("soft reset", less), fire(neuron, current, bias=bias, reset="subtract")
         carried = "each sample starts with the membrane that the one before left"
-        yield Cause("missing reset", carried), _carried_over(neuron, current, found)
-        joined = fire(neuron, current.reshape(-1, 1, *current.shape[2:]))
+        yield Cause("missing reset", carried), _carried_over(neuron, current, bias, found)
+        joined = fire(neuron, current.reshape(-1, 1, *current.shape[2:]), bias=bias)
         leak = "time steps of all samples run as one sequence: charge passes from each sample of the batch to the next"
         yield Cause("batch leak", leak), joined.reshape(current.shape)
     if np.any(layer.bias):
@@ -117,26 +117,26 @@ def _predictions(layer: DrivenPopulation, found: np.ndarray) -> Iterator[tuple[C
         yield Cause("transposed maps", f"height and width are swapped in channels {channels}"), predicted
 
 
-def fire(neuron: IntegerNeuron, current: np.ndarray, *, reset: str = "zero") -> np.ndarray:
+def fire(neuron: IntegerNeuron, current: np.ndarray, *, bias: np.ndarray | int = 0, reset: str = "zero") -> np.ndarray:
     """Spikes int8 [T, B, ...] of currents in units of the membrane, from rest, without checks of range.
 
+    bias: what of the current passes a filter by, where the neuron has one (IntegerNeuron).
     reset, on a spike: "zero" clears the membrane, "subtract" takes the threshold from it, "none" leaves it.
     """
-    membrane = neuron.rest(current.shape[1:])
+    state = neuron.rest(current.shape[1:])
     spikes = np.empty(current.shape, np.int8)
     for t, arriving in enumerate(current):
-        membrane = charged = neuron.charge(membrane, arriving)
+        neuron.charge(state, arriving - bias, bias)
+        charged = state.membrane.copy() if reset != "zero" else state.membrane
+        spikes[t] = fired = neuron.fire(state)
         if reset != "zero":
-            membrane = charged.copy()
-        spikes[t] = fired = neuron.fire(charged)
-        if reset == "subtract":
-            membrane -= np.where(fired, neuron.threshold, 0)
+            state.membrane = charged - np.where(fired, neuron.threshold, 0) if reset == "subtract" else charged
     return spikes
 
 
 def _emitted(layer: DrivenPopulation, hide: int | None = None) -> np.ndarray:
     """What a layer emits; hide: which time step of the stream of all samples is not known."""
-    out = fire(layer.neuron, layer.current) if layer.neuron else layer.sums()
+    out = fire(layer.neuron, layer.current, bias=layer.bias) if layer.neuron else layer.sums()
     if hide is None:
         return out
     unknown = np.zeros(out.shape, bool)
@@ -144,19 +144,19 @@ def _emitted(layer: DrivenPopulation, hide: int | None = None) -> np.ndarray:
     return np.ma.array(out, mask=unknown)
 
 
-def _carried_over(neuron: IntegerNeuron, current: np.ndarray, found: np.ndarray) -> np.ndarray:
+def _carried_over(neuron: IntegerNeuron, current: np.ndarray, bias: np.ndarray, found: np.ndarray) -> np.ndarray:
     """Spikes of samples back to back without a reset between them, a masked array.
 
     What a neuron held before the first sample is not known, so it is masked until its first spike cleared it.
     """
     stream, seen = _stream(current), _stream(found)
     known = np.zeros(stream.shape[1:], bool)
-    membrane = neuron.rest(stream.shape[1:])
+    state = neuron.rest(stream.shape[1:])
     spikes = np.ma.masked_all(stream.shape, np.int8)
     for step, arriving in enumerate(stream):
-        membrane = neuron.charge(membrane, arriving)
-        spikes[step] = np.ma.array(membrane > neuron.threshold, mask=~known)
-        membrane[seen[step] != 0] = 0
+        neuron.charge(state, arriving - bias, bias)
+        spikes[step] = np.ma.array(state.membrane > neuron.threshold, mask=~known)
+        state.membrane[seen[step] != 0] = 0
         known |= seen[step] != 0
     return _unstream(spikes, current.shape)
 

@@ -24,7 +24,7 @@ from ..graph.profile import portable
 from ..progress import Progress
 from ..trace.spike_trace import SpikeTrace
 from .interface import Target, Trace, check_options, require
-from .interpreter.sequence import check_inputs, shown
+from .interpreter.values import check_inputs, shown
 
 if TYPE_CHECKING:
     import torch

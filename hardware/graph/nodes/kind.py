@@ -11,7 +11,8 @@ import numpy as np
 from ...chip.arithmetic import check_integer, check_weights
 from ...chip.chip import Chip
 from ...errors import GraphError
-from ..neuron import FloatNeuron, IntegerNeuron
+from ..float_neuron import FloatNeuron
+from ..neuron import IntegerNeuron
 from ..synapse import Synapse
 from ..windows import Shape
 
@@ -101,9 +102,13 @@ class Spiking(NodeKind):
     def floating(self, name: str, node: Any, time_step: float) -> FloatNeuron:
         """The node by Euler's rule. Raises GraphError for what has no float form here."""
 
+    def shape(self, node: Any) -> Shape:
+        """That of the population."""
+        return tuple(self.threshold(node).shape)
+
     def output_shape(self, name: str, node: Any, source: str, shape: Shape) -> Shape:
         """One spike for each value that arrives."""
-        expect(name, source, shape, tuple(self.threshold(node).shape))
+        expect(name, source, shape, self.shape(node))
         return shape
 
 

@@ -6,15 +6,16 @@ import nir
 import numpy as np
 
 from ...chip.chip import Chip
-from ..neuron import FloatNeuron, IntegerNeuron, distinct
+from ..float_neuron import FloatNeuron
+from ..neuron import IntegerNeuron, distinct, level_of_rest
 from .kind import Spiking
 
 
 class LIFKind(Spiking):
     """v <- v + time_step / tau * (v_leak - v + r I).
 
-    An integer neuron if v_leak = v_reset = 0 and 4096 * time_step / tau is an integer; its membrane is that divided by
-    the gain r * time_step / tau, and so is its threshold.
+    An integer neuron if v_leak = v_reset and 4096 * time_step / tau is an integer; its membrane is v - v_reset divided
+    by the gain r * time_step / tau, and so is its threshold.
     """
 
     node_type = nir.LIF
@@ -29,28 +30,28 @@ class LIFKind(Spiking):
         return IntegerNeuron.of_rate(
             name,
             rate=rate,
-            threshold=distinct(node.v_threshold),
+            threshold=distinct(node.v_threshold) - level_of_rest(name, node.v_leak, node.v_reset),
             chip=chip,
             gain=("r * time_step / tau", distinct(node.r).astype(np.float64) * rate),
-            zeros=_zeros(node),
         )
 
     def floating(self, name: str, node: nir.LIF, time_step: float) -> FloatNeuron:
-        """Any tau and r; v_leak and v_reset must be 0."""
+        """Any parameters."""
         rate = _rate(node, time_step)
-        gain = distinct(node.r).astype(np.float64) * rate
-        threshold = distinct(node.v_threshold)
-        return FloatNeuron.of_rate(name, rate=rate, gain=gain, threshold=threshold, zeros=_zeros(node))
+        return FloatNeuron.of_rate(
+            name,
+            rate=rate,
+            gain=distinct(node.r).astype(np.float64) * rate,
+            threshold=distinct(node.v_threshold),
+            leak=distinct(node.v_leak),
+            reset=distinct(node.v_reset),
+        )
 
 
 def _rate(node: nir.LIF, time_step: float) -> np.ndarray:
     """What a step takes from the membrane."""
     rate: np.ndarray = time_step / distinct(node.tau).astype(np.float64)
     return rate
-
-
-def _zeros(node: nir.LIF) -> dict[str, np.ndarray]:
-    return {field: distinct(getattr(node, field)) for field in ("v_leak", "v_reset")}
 
 
 KIND = LIFKind()

@@ -6,7 +6,8 @@ import nir
 import numpy as np
 
 from ...chip.chip import Chip
-from ..neuron import FloatNeuron, IntegerNeuron, distinct
+from ..float_neuron import FloatNeuron
+from ..neuron import IntegerNeuron, distinct
 from .kind import Spiking
 
 
@@ -26,7 +27,7 @@ class ThresholdKind(Spiking):
     def floating(self, name: str, node: nir.Threshold, time_step: float) -> FloatNeuron:
         """All of the input, and nothing of the membrane."""
         threshold = distinct(node.threshold)
-        return FloatNeuron.of_rate(name, rate=np.ones(1), gain=np.ones(1), threshold=threshold, zeros={})
+        return FloatNeuron.of_rate(name, rate=np.ones(1), gain=np.ones(1), threshold=threshold)
 
 
 KIND = ThresholdKind()

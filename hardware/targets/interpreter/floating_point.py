@@ -11,13 +11,15 @@ import nir
 import numpy as np
 
 from ...errors import GraphError, RangeError
-from ...graph.flat import visit
+from ...graph.flat import FlatGraph, visit
 from ...graph.flatten import flatten
+from ...graph.float_neuron import FloatNeuron
 from ...graph.neuron import TIME_STEP
-from ...graph.nodes import Memoryless, Spiking, kind_of
+from ...graph.nodes import Memoryless, Spiking, kind_of, memoryless, spiking
 from ...progress import Progress
 from ...trace.spike_trace import SpikeTrace
-from .sequence import check_inputs
+from .stepwise import SteppedNetwork, run_stepwise
+from .values import check_inputs
 
 MarginWatch = Callable[[str, np.ndarray], None]
 
@@ -30,7 +32,7 @@ def interpret_float(
     progress: Progress | None = None,
     into: MutableMapping[str, np.ndarray] | None = None,
 ) -> MutableMapping[str, np.ndarray]:
-    """Run an acyclic NIR graph of any weights; what `interpret` runs, without a chip's formats.
+    """Run a NIR graph of any weights; what `interpret` runs, without a chip's formats.
 
     inputs: [T, B, *input shape]. watch: called with each population's name and its membrane minus its threshold,
     [T, B, ...]. progress, into: as in `interpret`.
@@ -38,14 +40,21 @@ def interpret_float(
     """
     flat = flatten(graph, fused=True, floating_point=True)
     values = {flat.input_name: check_inputs(flat, inputs, floating_point=True)}
+    if flat.feedback:
+        network = FloatNetwork(flat, len(inputs))
+        trace = run_stepwise(network, values[flat.input_name], progress, into)
+        for name, excess in network.excesses.items():
+            if watch:
+                watch(name, excess)
+        return trace
     trace = SpikeTrace() if into is None else into
     for name, node, total in visit(flat, values, progress):
         kind = kind_of(node)
         _check_finite(name, "sum", total)
         if isinstance(kind, Memoryless):
-            with np.errstate(over="ignore", invalid="ignore"):
-                out = kind.apply(node, total.reshape(-1, *total.shape[2:]))
-            values[name] = out.reshape(*total.shape[:2], *out.shape[1:]) + kind.bias(node)
+            values[name] = _pass_on(flat, name, total.reshape(-1, *total.shape[2:])).reshape(
+                *total.shape[:2], *flat.shapes[name]
+            )
         elif isinstance(kind, Spiking):
             with np.errstate(over="ignore", invalid="ignore"):
                 values[name], excess = kind.floating(name, node, TIME_STEP).run(total)
@@ -56,6 +65,49 @@ def interpret_float(
         else:
             trace[name] = values[name] = total
     return trace
+
+
+class FloatNetwork(SteppedNetwork):
+    """In float64. excesses: each population's membrane minus its threshold, [T, B, ...]."""
+
+    def __init__(self, flat: FlatGraph, time_steps: int):
+        super().__init__(flat)
+        self.time_steps = time_steps
+        self.neurons: dict[str, FloatNeuron] = {
+            name: spiking(name, flat.nodes[name]).floating(name, flat.nodes[name], TIME_STEP)
+            for name in flat.populations
+        }
+        self.excesses: dict[str, np.ndarray] = {}
+
+    def pass_on(self, name: str, total: np.ndarray) -> np.ndarray:
+        """With its bias."""
+        _check_finite(name, "sum", total)
+        return _pass_on(self.flat, name, total)
+
+    def fire(self, t: int, name: str, total: np.ndarray) -> np.ndarray:
+        """By Euler's rule."""
+        _check_finite(name, "sum", total)
+        if not t:
+            self.states[name] = self.neurons[name].rest(total.shape)
+            self.excesses[name] = np.empty((self.time_steps, *total.shape))
+        with np.errstate(over="ignore", invalid="ignore"):
+            fired, self.excesses[name][t] = self.neurons[name].step(self.states[name], total)
+        _check_finite(name, "membrane", self.excesses[name][t])
+        return fired
+
+    def show(self, name: str, total: np.ndarray) -> np.ndarray:
+        """As it is."""
+        _check_finite(name, "sum", total)
+        return total
+
+
+def _pass_on(flat: FlatGraph, name: str, total: np.ndarray) -> np.ndarray:
+    """What a node without memory gives, [N, ...]."""
+    node = flat.nodes[name]
+    kind = memoryless(name, node)
+    with np.errstate(over="ignore", invalid="ignore"):
+        given: np.ndarray = kind.apply(node, total) + kind.bias(node)
+    return given
 
 
 def _check_finite(name: str, what: str, values: np.ndarray) -> None:

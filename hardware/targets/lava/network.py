@@ -11,27 +11,24 @@ from typing import Any
 
 import numpy as np
 from lava.proc.conv.process import Conv
-from lava.proc.graded.process import GradedVec
-from lava.proc.io.source import RingBuffer
-from lava.proc.lif.process import LIFReset
 from lava.proc.sparse.process import DelaySparse, Sparse
 from scipy import sparse
 
-from ...chip.arithmetic import encode_bias, weight_exponent
+from ...chip.arithmetic import weight_exponent
 from ...graph.bounds import uncertified_populations
 from ...graph.flat import FlatGraph, at_rest
-from ...graph.neuron import TIME_STEP, IntegerNeuron
-from ...graph.nodes import spiking
+from ...graph.numbers import integer_neuron
 from ...graph.operations import Operation
-from ...graph.schedule import Connection, Schedule, ScheduledPopulation
+from ...graph.schedule import Connection, Schedule
 from ...graph.synapse import Convolution, Elementwise, WindowSum
+from .population import lava_order, lava_shape, population_process
 from .processes.guard import Guard
 from .processes.operation import OperationProcess
 from .processes.recorder import Recorder
+from .processes.returning import Returning
 from .records import record_path, record_type
 
 GRADED_BITS = 24  # message width of counts; a spike's message has none
-IMMEDIATE = 4095  # du of a current that lasts one step
 
 
 def build(
@@ -46,14 +43,14 @@ def build(
     resting = at_rest(graph)
     processes: dict[str, Any] = {}
     for population in plan.populations.values():
-        processes[population.name] = _population(graph, population, frames, time_steps, resting, floating_point)
+        processes[population.name] = population_process(graph, population, frames, time_steps, resting, floating_point)
     guards = {} if floating_point else _guards(graph, plan, frames, time_steps, resting)
     for connection in plan.connections:
-        _connect(plan, connection, processes, guards, floating_point)
+        _connect(plan, connection, time_steps, processes, guards, floating_point)
     for name in plan.recorded:
         population = plan.populations[name]
         recorder = Recorder(
-            shape=_lava_shape(population.shape),
+            shape=lava_shape(population.shape),
             file=str(record_path(folder, plan, name)),
             first_step=1 + population.depth,
             steps=len(frames) - plan.depth,
@@ -76,11 +73,9 @@ def _guards(
         watched: dict[str, Any] = {"population": name, "chip": plan.chip}
         if population.kind == "neuron":
             bias = np.rint(resting[name] * plan.chip.fraction).astype(np.int64)
-            decay, threshold = (np.array([number]) for number in _neuron(graph, name).uniform(name))
-            watched |= {"neuron": IntegerNeuron(decay, threshold * plan.chip.fraction, plan.chip)}
-            watched |= {"bias": np.moveaxis(bias, 0, -1) if bias.ndim == 3 else bias}
+            watched |= {"neuron": integer_neuron(graph, name).each(lava_order), "bias": lava_order(bias)}
             watched |= {"reset": (time_steps, population.reset_offset(time_steps))}
-        guards[name] = Guard(shape=_lava_shape(population.shape), **watched)
+        guards[name] = Guard(shape=lava_shape(population.shape), **watched)
     return guards
 
 
@@ -91,59 +86,10 @@ def _own_key(processes: Collection[str], key: str) -> str:
     return key
 
 
-def _lava_shape(shape: tuple[int, ...]) -> tuple[int, ...]:
-    return (*shape[1:], shape[0]) if len(shape) == 3 else shape
-
-
-def _population(
-    graph: FlatGraph,
-    population: ScheduledPopulation,
-    frames: np.ndarray,
-    time_steps: int,
-    resting: dict[str, np.ndarray],
-    floating_point: bool,
-) -> Any:
-    name, shape = population.name, _lava_shape(population.shape)
-    if population.kind == "input":
-        data = np.moveaxis(frames, 1, -1) if len(shape) == 3 else frames
-        return RingBuffer(
-            data=np.ascontiguousarray(np.moveaxis(data, 0, -1)).astype(float if floating_point else np.int32)
-        )
-    if population.kind != "neuron":
-        return GradedVec(shape=shape, vth=0, exp=0)
-    numbers = _float_numbers if floating_point else _integer_numbers
-    constants = numbers(graph, name, resting[name])
-    if len(shape) == 3:
-        constants["bias_mant"] = np.moveaxis(constants["bias_mant"], 0, -1).copy()
-    return LIFReset(
-        shape=shape,
-        **constants,
-        reset_interval=time_steps,
-        reset_offset=population.reset_offset(time_steps),
-    )
-
-
-def _neuron(graph: FlatGraph, name: str) -> IntegerNeuron:
-    node = graph.nodes[name]
-    return spiking(name, node).integer(name, node, TIME_STEP, graph.chip)
-
-
-def _integer_numbers(graph: FlatGraph, name: str, bias: np.ndarray) -> dict[str, Any]:
-    decay, threshold = _neuron(graph, name).uniform(name)
-    mantissa, exponent = encode_bias(name, bias, graph.chip)
-    return {"du": IMMEDIATE, "dv": decay, "vth": threshold, "bias_mant": mantissa, "bias_exp": exponent}
-
-
-def _float_numbers(graph: FlatGraph, name: str, bias: np.ndarray) -> dict[str, Any]:
-    """Lava's membrane takes its input whole: it is v / gain in NIR's terms, and so is the threshold."""
-    node = graph.nodes[name]
-    kept, gain, threshold = spiking(name, node).floating(name, node, TIME_STEP).uniform(name)
-    return {"du": 1.0, "dv": 1.0 - kept, "vth": threshold / gain, "bias_mant": bias.astype(float)}
-
-
 def _connect(
     plan: Schedule,
     connection: Connection,
+    time_steps: int,
     processes: dict[str, Any],
     guards: dict[str, Guard],
     floating_point: bool,
@@ -172,6 +118,12 @@ def _connect(
         gives = _flat(gives, exit_shape)
     else:
         sends.connect(process.s_in)
+    if connection.is_feedback:
+        reset = (time_steps, target.reset_offset(time_steps))
+        returning = Returning(size=int(np.prod(target.shape)), reset=reset)
+        processes[_own_key(processes, f"{key} (returning)")] = returning
+        gives.connect(returning.s_in)
+        gives = returning.a_out
     _shaped(gives, target.shape).connect(processes[target.name].a_in)
     if target.name in guards:
         _shaped(gives, target.shape).connect(guards[target.name].a_in)
@@ -179,12 +131,17 @@ def _connect(
 
 def _flat(port: Any, shape: tuple[int, ...]) -> Any:
     """A port in Lava's order as a vector in NIR's order [C, H, W]."""
-    return port.transpose([2, 0, 1]).flatten() if len(shape) == 3 else port
+    if len(shape) == 3:
+        port = port.transpose([2, 0, 1])
+    return port if len(shape) == 1 else port.flatten()
 
 
 def _shaped(port: Any, shape: tuple[int, ...]) -> Any:
     """A vector in NIR's order as a port of this shape in Lava's order."""
-    return port.reshape(shape).transpose([1, 2, 0]) if len(shape) == 3 else port
+    if len(shape) == 1:
+        return port
+    port = port.reshape(shape)
+    return port.transpose([1, 2, 0]) if len(shape) == 3 else port
 
 
 def _elementwise(plan: Schedule, scale: np.ndarray, delay: int, graded: int, floating_point: bool) -> Any:
@@ -220,7 +177,7 @@ def _convolution(synapse: Convolution, graded: int, floating_point: bool) -> Con
     weight = synapse.weight.transpose(0, 2, 3, 1)[:, ::-1, ::-1]
     return Conv(
         weight=np.ascontiguousarray(weight).astype(float if floating_point else np.int32),
-        input_shape=_lava_shape(synapse.in_shape),
+        input_shape=lava_shape(synapse.in_shape),
         stride=synapse.window.stride,
         padding=synapse.window.padding,
         dilation=synapse.window.dilation,

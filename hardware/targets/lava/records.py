@@ -9,7 +9,7 @@ import numpy as np
 
 from ...graph.flat import FlatGraph, at_rest
 from ...graph.schedule import Schedule
-from ..interpreter.sequence import shown
+from ..interpreter.values import shown
 from .space import whole_memmap
 
 

@@ -18,9 +18,9 @@ from ...chip.arithmetic import check_below_limit, check_message
 from ...chip.chip import Chip
 from ...graph.bounds import uncertified_populations, value_bounds
 from ...graph.flat import FlatGraph, at_rest
-from ...graph.neuron import TIME_STEP, IntegerNeuron
-from ...graph.nodes import spiking
+from ...graph.neuron import IntegerNeuron, distinct
 from ...graph.nodes.kind import Interval
+from ...graph.numbers import integer_neuron
 from ...graph.schedule import Connection, Schedule, ScheduledPopulation
 from .records import create_record
 from .synapses import EXACT_IN_FLOAT32, make_synapse
@@ -32,6 +32,7 @@ class Cell:
     def __init__(self, population: ScheduledPopulation, chip: Chip, checked: bool):
         self.population, self.chip, self.checked = population, chip, checked
         self.arriving: list[np.ndarray] = []  # one array for each connection, filled by `Link`s
+        self.returning: list[np.ndarray] = []  # those of them that hold its own spikes
         self.value = np.zeros(population.shape, np.float32)
 
     def total(self) -> np.ndarray:
@@ -48,20 +49,31 @@ class Cell:
 
 
 class NeuronCell(Cell):
-    """LIF, IF or gate; the membrane is in the chip's units, in float32 where halving it is exact, else in float64."""
+    """LIF, CubaLIF, IF or gate; the membrane is in the chip's units.
+
+    It is in float32 where halving it is exact, else in float64.
+    """
 
     def __init__(
         self, population: ScheduledPopulation, neuron: IntegerNeuron, bias: np.ndarray, time_steps: int, checked: bool
     ):
         super().__init__(population, neuron.chip, checked)
-        decay, self.threshold = neuron.uniform(population.name)
         self.is_gate = neuron.forgets
-        self.kept = (self.chip.decay_unity - decay) / self.chip.decay_unity
+        self.threshold = distinct(neuron.synaptic_threshold(population.name)) * self.unit
+        self.kept = self._share_kept(neuron.decay)
         self.offset, self.time_steps = population.reset_offset(time_steps), time_steps
         self.bias = bias * self.unit
-        halving = np.log2(self.kept).is_integer() if self.kept else True
+        halving = (np.frexp(self.kept[self.kept > 0])[0] == 0.5).all() and not neuron.keeps_current
         self.membrane = np.zeros(population.shape, np.float32 if halving else np.float64)
+        self.current: np.ndarray | None = None
+        if neuron.current_decay is not None:
+            self.current, self.current_kept = np.zeros(population.shape), self._share_kept(neuron.current_decay)
         self.fired = np.zeros(population.shape, bool)
+
+    def _share_kept(self, decay: np.ndarray) -> np.ndarray:
+        """What a step leaves, in float64."""
+        share: np.ndarray = (self.chip.decay_unity - distinct(decay)) / self.chip.decay_unity
+        return share
 
     @property
     def unit(self) -> int:
@@ -70,25 +82,39 @@ class NeuronCell(Cell):
 
     def update(self, step: int) -> None:
         """membrane <- toward_zero(membrane * kept) + current + bias; spike iff membrane > threshold, then 0."""
-        current, name = self.total(), self.population.name
+        begins, name = step % self.time_steps == self.offset, self.population.name
+        if begins:
+            for sums in self.returning:
+                sums[...] = 0
+        current = self.total()
         if self.checked:
             check_below_limit(name, "sum of inputs", current * (self.chip.fraction // self.unit), self.chip)
         if self.is_gate:
             np.greater(current, self.threshold - self.bias, out=self.fired)
         else:
-            membrane = self.membrane
-            if step % self.time_steps == self.offset:
-                membrane[...] = 0
-            else:
-                membrane *= self.kept
-                np.trunc(membrane, out=membrane)
+            if self.current is not None:
+                current = _decayed(self.current, self.current_kept, begins) + current
+                self.current[...] = current
+                if self.checked:
+                    check_below_limit(name, "current", current, self.chip)
+            membrane = _decayed(self.membrane, self.kept, begins)
             membrane += current
             membrane += self.bias
             if self.checked:
                 check_below_limit(name, "membrane", membrane, self.chip)
-            np.greater(membrane, self.threshold * self.unit, out=self.fired)
+            np.greater(membrane, self.threshold, out=self.fired)
             np.copyto(membrane, 0, where=self.fired)
         self.value[...] = self.fired
+
+
+def _decayed(values: np.ndarray, kept: np.ndarray, begins: bool) -> np.ndarray:
+    """What a step leaves of a membrane or a current, in place; nothing where a window begins."""
+    if begins:
+        values[...] = 0
+    else:
+        values *= kept
+        np.trunc(values, out=values)
+    return values
 
 
 class Link:
@@ -134,13 +160,12 @@ class Section:
         bounds = value_bounds(graph, plan, interval)
         uncertified = uncertified_populations(graph, plan, interval, time_steps)
         self.cells: dict[str, Cell] = {}
-        self.links: dict[tuple[str, str | None, int, int], Link] = {}
+        self.links: dict[tuple[str, str | None, int, int, bool], Link] = {}
         for name, population in plan.populations.items():
             incoming = plan.arriving(name) if name in self.names else []
             if population.kind == "neuron" and name in self.names:
-                node, bias = graph.nodes[name], resting[name]
-                neuron = spiking(name, node).integer(name, node, TIME_STEP, graph.chip)
-                self.cells[name] = NeuronCell(population, neuron, _compact(bias), time_steps, name in uncertified)
+                neuron, bias = integer_neuron(graph, name), _compact(resting[name])
+                self.cells[name] = NeuronCell(population, neuron, bias, time_steps, name in uncertified)
             else:
                 self.cells[name] = Cell(population, graph.chip, name in uncertified)
             for connection in incoming:
@@ -154,11 +179,15 @@ class Section:
     def _connect(self, graph: FlatGraph, connection: Connection, bounds: dict[str, Interval]) -> None:
         target = self.cells[connection.target]
         unit = getattr(target, "unit", 1)
-        key = (connection.source, connection.synapse, connection.delay, unit)  # targets may share a synapse
+        back = connection.is_feedback
+        key = (connection.source, connection.synapse, connection.delay, unit, back)  # targets may share a synapse
         if key not in self.links:
             source = self.cells[connection.source]
             self.links[key] = Link(graph, self.plan, source, connection, bounds[connection.source], unit)
-        target.arriving.append(self.links[key].sums.reshape(target.population.shape))
+        sums = self.links[key].sums.reshape(target.population.shape)
+        target.arriving.append(sums)
+        if back:
+            target.returning.append(sums)
 
     def update(self, step: int) -> None:
         """All populations of the section at a time step, counted from 1; their values are recorded."""

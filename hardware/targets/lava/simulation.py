@@ -21,12 +21,11 @@ from ...graph.bounds import uncertified_synapses
 from ...graph.file import write_graph
 from ...graph.flat import FlatGraph, at_rest
 from ...graph.flatten import flatten, without_gates
-from ...graph.neuron import TIME_STEP
-from ...graph.nodes import spiking
+from ...graph.numbers import integer_neuron
 from ...graph.schedule import Schedule, schedule
 from ...progress import Progress
 from ...trace.spike_trace import SpikeTrace
-from ..interpreter.sequence import check_inputs
+from ..interpreter.values import check_inputs
 from .installed import require_lava
 from .records import read_records
 from .supervise import LavaError, run_supervised
@@ -139,7 +138,7 @@ def check_synapses(flat: FlatGraph, plan: Schedule, inputs: np.ndarray) -> None:
 def checked(graph: nir.NIRGraph, *, bit_accurate: bool, fused: bool, chip: Chip) -> tuple[FlatGraph, Schedule]:
     """The graph flat and scheduled, or GraphError / RangeError if Lava cannot hold it.
 
-    Each population has what Lava gives it: one decay, one threshold, one exponent of its biases.
+    Each population has what Lava gives it: thresholds in synaptic units, one exponent of its biases.
     """
     if (chip.fraction_bits, chip.decay_bits) != (LOIHI_2.fraction_bits, LOIHI_2.decay_bits):
         raise GraphError(f"Lava has the formats of {LOIHI_2.title}; {chip.title} has others")
@@ -148,8 +147,7 @@ def checked(graph: nir.NIRGraph, *, bit_accurate: bool, fused: bool, chip: Chip)
     if bit_accurate:
         resting = at_rest(flat)
         for name in flat.populations:
-            node = flat.nodes[name]
-            spiking(name, node).integer(name, node, TIME_STEP, chip).uniform(name)
+            integer_neuron(flat, name).synaptic_threshold(name)
             encode_bias(name, resting[name], chip)
     return flat, plan
 
@@ -173,4 +171,5 @@ def default_sections(plan: Schedule) -> int:
 
 def process_count(plan: Schedule) -> int:
     """How many of Lava's own processes a network takes: populations, synapses, a recorder for each that is read."""
-    return len(plan.populations) + len(plan.connections) + len(plan.recorded)
+    returning = sum(connection.is_feedback for connection in plan.connections)
+    return len(plan.populations) + len(plan.connections) + returning + len(plan.recorded)

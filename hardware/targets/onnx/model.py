@@ -89,6 +89,13 @@ def checked(graph: nir.NIRGraph, *, chip: Chip = LOIHI_2, fused: bool = True) ->
     """The graph flattened, with every neuron and bias in the chip's formats. Raises GraphError and RangeError."""
     flat = flatten(graph, fused=fused, chip=chip)
     check_numbers(flat)
+    for name, _ in sorted(flat.feedback):
+        raise GraphError(f"'{name}' hears its own spikes; this target runs no recurrent networks")
+    for name in flat.names_of(nir.Conv1d):
+        raise GraphError(f"node '{name}' is a Conv1d; this target has none, give it as a Conv2d of one row")
+    for name in flat.populations:
+        if integer_neuron(flat, name).keeps_current:
+            raise GraphError(f"'{name}' has a current that lasts longer than a step; this target has none")
     return flat
 
 

@@ -20,7 +20,8 @@ from ...errors import InputError, TargetError
 from ...progress import Progress
 from ...trace.spike_trace import SpikeTrace
 from ..interface import Trace
-from ..interpreter.sequence import check_inputs, interpret
+from ..interpreter.sequence import interpret
+from ..interpreter.values import check_inputs
 from .model import INPUTS, added_outputs, checked, model_of
 
 PIECE = 8_000_000  # neurons times time steps that are computed at once

@@ -14,6 +14,12 @@ def neuron(name, node, time_step=TIME_STEP):
     return spiking(name, node).integer(name, node, time_step, LOIHI_2)
 
 
+def numbers(found):
+    """(decay, threshold in synaptic units) of a population of equal neurons."""
+    assert len(set(found.decay.flat)) == len(set(found.threshold.flat)) == 1
+    return int(found.decay.flat[0]), int(found.synaptic_threshold("name").flat[0])
+
+
 def leaky(tau=2 * TIME_STEP, r=2.0, v_leak=0.0, v_threshold=10.0, v_reset=0.0):
     return nir.LIF(*(value * ONE for value in (tau, r, v_leak, v_threshold, v_reset)))
 
@@ -22,20 +28,25 @@ def leaky(tau=2 * TIME_STEP, r=2.0, v_leak=0.0, v_threshold=10.0, v_reset=0.0):
 def test_decay_survives_single_precision(decay):
     node = lif([2], decay, threshold=131071)
     assert node.tau.dtype == np.float32
-    assert neuron("lif", node).uniform("lif") == (decay, 131071)
+    assert numbers(neuron("lif", node)) == (decay, 131071)
 
 
 def test_threshold_is_in_64ths():
-    assert neuron("gate", threshold([2], 0.5)).uniform("gate") == (4096, 0)
+    assert numbers(neuron("gate", threshold([2], 0.5))) == (4096, 0)
     assert set(neuron("gate", threshold([2], 0.5)).threshold) == {32}
     assert set(neuron("if", integrate_and_fire([2], 7)).threshold) == {7 * 64}
 
 
 def test_another_time_step():
     node = leaky(tau=4e-3, r=4.0)
-    assert neuron("lif", node, time_step=1e-3).uniform("lif") == (1024, 10)
+    assert numbers(neuron("lif", node, time_step=1e-3)) == (1024, 10)
     spikes = hardware.interpret(chain([2], node), np.full((3, 1, 2), 5), time_step=1e-3)["node0"]
     assert spikes[:, 0, 0].tolist() == [0, 0, 1]  # 5, 8.75, 11.5625
+
+
+def test_a_membrane_that_rests_elsewhere():
+    assert numbers(neuron("lif", leaky(v_leak=-3.0, v_threshold=7.0, v_reset=-3.0))) == (2048, 10)
+    assert numbers(neuron("if", nir.IF(ONE / TIME_STEP, 3 * ONE, ONE))) == (0, 2)
 
 
 @pytest.mark.parametrize(
@@ -54,8 +65,8 @@ def test_another_time_step():
         (leaky(v_threshold=np.inf), GraphError, ["v_threshold is inf", "finite"]),
         (threshold([2], np.nan), GraphError, ["threshold is nan", "finite"]),
         (threshold([2], -0.5), RangeError, ["threshold -1", "0 .. 131071"]),
+        (leaky(v_leak=1.0, v_reset=2.0), GraphError, ["v_reset is 2", "needs 0, or v_leak and v_reset alike"]),
         (nir.IF(ONE, ONE, 0 * ONE), GraphError, ["gain r * time_step is 0.0001", "needs 1"]),
-        (nir.IF(ONE / TIME_STEP, ONE, ONE), GraphError, ["v_reset is 1", "needs 0"]),
     ],
 )
 def test_neurons_that_are_no_integer_neurons(refuses, node, kind, parts):
@@ -63,17 +74,15 @@ def test_neurons_that_are_no_integer_neurons(refuses, node, kind, parts):
         hardware.interpret(chain([2], node), np.zeros((1, 1, 2)))
 
 
-def test_populations_that_are_not_uniform(refuses):
+def test_populations_that_are_not_uniform():
     levels = neuron("gate", nir.Threshold(np.array([0.5, 1.5])))
-    with refuses(GraphError, "gate: threshold differs"):
-        levels.uniform("gate")
-    leaks = nir.LIF(np.array([2, 4]) * TIME_STEP, np.array([2.0, 4.0]), 0 * ONE, ONE, 0 * ONE)
-    with refuses(GraphError, "lif: decay differs"):
-        neuron("lif", leaks).uniform("lif")
+    assert levels.synaptic_threshold("gate").tolist() == [0, 1]
+    leaks = neuron("lif", nir.LIF(np.array([2, 4]) * TIME_STEP, np.array([2.0, 4.0]), 0 * ONE, ONE, 0 * ONE))
+    assert leaks.decay.tolist() == [2048, 1024]
 
 
 def test_threshold_with_a_fraction(refuses):
     """Half a unit is nothing to a gate, whose membrane is whole; a leaky membrane can tell the difference."""
-    assert neuron("gate", threshold([2], 2.5)).uniform("gate") == (4096, 2)
+    assert numbers(neuron("gate", threshold([2], 2.5))) == (4096, 2)
     with refuses(GraphError, "lif: threshold 2.5 has a fraction"):
-        neuron("lif", leaky(v_threshold=2.5)).uniform("lif")
+        neuron("lif", leaky(v_threshold=2.5)).synaptic_threshold("lif")

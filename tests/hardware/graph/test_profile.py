@@ -63,7 +63,8 @@ def test_a_leaky_neuron_has_no_resistance(decay):
     assert (node.r == 1).all()
     from hardware.graph.nodes import spiking
 
-    assert spiking("n", node).integer("n", node, 1e-4, hardware.LOIHI_2).uniform("n") == (decay, 100_000)
+    neuron = spiking("n", node).integer("n", node, 1e-4, hardware.LOIHI_2)
+    assert (neuron.decay.item(), neuron.synaptic_threshold("n").item()) == (decay, 100_000)
 
 
 @pytest.mark.parametrize(("kernel", "padding"), [((3, 3), (1, 1)), ((3, 1), (1, 0)), ((2, 2), (1, 0))])

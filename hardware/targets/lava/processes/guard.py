@@ -52,18 +52,18 @@ class GuardModel(PyLoihiProcessModel):
         self.population, self.chip = proc_params["population"], proc_params["chip"]
         self.neuron: IntegerNeuron | None = proc_params["neuron"]
         self.bias, (self.interval, self.offset) = proc_params["bias"], proc_params["reset"]
-        self.membrane = np.zeros(proc_params["guarded"], np.int64)
+        self.state = self.neuron.rest(proc_params["guarded"]) if self.neuron else None
 
     def run_spk(self) -> None:
         """One time step."""
         total = self.a_in.recv().astype(np.int64)
-        if self.neuron is None:
+        if self.neuron is None or self.state is None:
             check_message(self.population, "sum of messages", total, self.chip)
             return
         current = total * self.chip.fraction
         check_below_limit(self.population, "sum of inputs", current, self.chip)
         if self.time_step % self.interval == self.offset:
-            self.membrane[...] = 0
-        self.membrane = self.neuron.charge(self.membrane, current + self.bias)
-        check_below_limit(self.population, "membrane", self.membrane, self.chip)
-        self.neuron.fire(self.membrane)
+            self.state = self.neuron.rest(total.shape)
+        self.neuron.charge(self.state, current, self.bias)
+        self.neuron.check(self.population, self.state)
+        self.neuron.fire(self.state)

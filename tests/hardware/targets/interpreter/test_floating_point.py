@@ -87,7 +87,33 @@ def test_numbers_that_are_none_are_refused(refuses):
         hardware.interpret_float(graph, np.zeros((1, 1, 1)))
 
 
-def test_resets_elsewhere_than_at_0_are_refused(refuses):
-    graph = chain((1,), nir.LIF(*(np.array([x]) for x in (2e-4, 1.0, 0.0, 1.0, 0.5))))
-    with refuses(GraphError, "v_reset"):
-        hardware.interpret_float(graph, np.zeros((1, 1, 1)))
+def naive(inputs, rate, gain, threshold, leak, reset):
+    """Spikes [T] of one neuron: v starts at the reset."""
+    v, spikes = reset, []
+    for x in inputs:
+        v += rate * (leak - v) + gain * x
+        spikes.append(int(v > threshold))
+        v = reset if spikes[-1] else v
+    return spikes
+
+
+@pytest.mark.parametrize("leaks", [True, False])
+def test_any_leak_and_reset_and_neurons_that_differ(leaks):
+    tau, r, v_leak = np.array([3.3e-4, 1e-3, 2e-4]), np.array([1.5, 4.0, 1.0]), np.array([0.3, 1.2, -0.5])
+    level, reset = np.array([1.0, 0.9, 0.7]), np.array([-0.2, 0.0, 0.4])
+    node = nir.LIF(tau, r, v_leak, level, reset) if leaks else nir.IF(r / TIME_STEP / 7, level, reset)
+    rates, gains = (TIME_STEP / tau, r * TIME_STEP / tau) if leaks else (np.zeros(3), r / 7)
+    inputs = np.random.default_rng(4).random((60, 2, 3)) * 2
+    found = hardware.interpret_float(chain([3], node), inputs)["node0"]
+    for b, n in np.ndindex(2, 3):
+        assert found[:, b, n].tolist() == naive(inputs[:, b, n], rates[n], gains[n], level[n], v_leak[n], reset[n])
+    assert (found.sum((0, 1)) > 5).all()
+
+
+@pytest.mark.long
+def test_lava_has_them_too(lava):
+    """Lava's membrane starts at 0 and is reset to 0: the level of the reset is shifted there."""
+    node = nir.LIF(*(np.array(x) for x in ([4e-4, 2e-4], [1.5, 1.0], [0.5, -0.5], [1.0, 0.75], [-0.25, 0.5])))
+    inputs = np.random.default_rng(4).random((60, 2, 2)) * 2
+    found = hardware.lava.simulate(chain([2], node), inputs, bit_accurate=False)
+    assert (found["node0"] == hardware.interpret_float(chain([2], node), inputs)["node0"]).all()
