@@ -48,7 +48,7 @@ $(VENV)/installed: pyproject.toml
 	@$(PYTHON) -c 'import sys; (3, 10) <= sys.version_info < (3, 14) or sys.exit("error: $(PYTHON) is Python %d.%d; 3.10 to 3.13 is needed: make PYTHON=python3.11" % sys.version_info[:2])'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
-	$(BIN)/uv pip install --quiet --python $(BIN)/python --editable ".[lava,onnx,events,train,dev]"
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --editable ".[lava,onnx,events,train,witness,dev]"
 	touch $@
 
 clean:

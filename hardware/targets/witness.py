@@ -12,7 +12,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import nir
 import numpy as np
@@ -25,9 +25,6 @@ from ..progress import Progress
 from ..trace.spike_trace import SpikeTrace
 from .interface import Target, Trace, check_options, require
 from .interpreter.sequence import check_inputs, shown
-
-if TYPE_CHECKING:
-    import torch
 
 READ_BY_ALL = (nir.Input, nir.Output, nir.Conv2d, nir.Affine, nir.Linear, nir.SumPool2d, nir.LIF, nir.IF)
 BATCH = 64  # samples at once
@@ -42,7 +39,6 @@ class WitnessTarget(Target):
     package: ClassVar[str]
     tested: ClassVar[str]
     reads: ClassVar[tuple[type, ...]] = READ_BY_ALL
-    options: ClassVar[dict[str, str]] = {}
 
     @abstractmethod
     def load(self, graph: nir.NIRGraph) -> Module:
@@ -96,7 +92,8 @@ class WitnessTarget(Target):
         profile = portable(graph, inline=True)
         flat = flatten(profile)
         for name, node in profile.nodes.items():
-            if not isinstance(node, self.reads) or np.any(getattr(node, "padding", 0) * isinstance(node, nir.SumPool2d)):
+            padded = isinstance(node, nir.SumPool2d) and np.any(node.padding)
+            if padded or not isinstance(node, self.reads):
                 raise GraphError(
                     f"node '{name}' is a {type(node).__name__}, which {self.title} does not read as it is meant"
                 )

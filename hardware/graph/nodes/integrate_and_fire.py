@@ -20,7 +20,7 @@ class IFKind(Spiking):
         return np.asarray(node.v_threshold)
 
     def integer(self, name: str, node: nir.IF, time_step: float, chip: Chip) -> IntegerNeuron:
-        """Nothing of the membrane is lost. A gain of 1 is asked for: tools that mean it write r = 1, a silent neuron."""
+        """Nothing of the membrane is lost. The gain must be 1: tools that mean it write r = 1, a silent neuron."""
         gain = distinct(node.r).astype(np.float64) * time_step
         require(name, "gain r * time_step", gain, 1.0, "1")
         zeros = {"v_reset": distinct(node.v_reset)}
