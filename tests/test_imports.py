@@ -72,11 +72,13 @@ def test_hardware_never_imports_the_models():
     assert loaded({"torch", "qkformer", "export", "lava", "matplotlib"}, code.replace("PACKAGE", "hardware")) == []
 
 
+@pytest.mark.long
 def test_simulation_never_imports_the_models(lava):
     code = f"import hardware\n{SMALL_GRAPH}\nhardware.lava.simulate(graph, inputs)"
     assert loaded({"torch", "qkformer", "export", "lava"}, code) == []
 
 
+@pytest.mark.long
 def test_export_needs_no_lava():
     run("import export\n" + EVERY_NAME.replace("PACKAGE", "export"), "lava")
 
@@ -150,6 +152,7 @@ except ImportError as error:
     assert 'uv pip install -e ".[lava]"' in message
 
 
+@pytest.mark.long
 def test_models_need_nothing_that_training_does():
     code = "import sys, qkformer\nqkformer.create_model('qkformer-digits')\nqkformer.load_checkpoint('qkformer-digits')"
     packages = ("triton", "accelerate", "datasets", "kornia", "tensorboard")
@@ -158,7 +161,7 @@ def test_models_need_nothing_that_training_does():
     assert loaded({"accelerate", "datasets", "kornia", "tensorboard"}, code) == []
 
 
-@pytest.mark.parametrize("absent", ["accelerate", "datasets"])
+@pytest.mark.parametrize("absent", ["accelerate", pytest.param("datasets", marks=pytest.mark.long)])
 def test_what_training_needs_is_named(absent, tmp_path):
     code = f"""
 import qkformer

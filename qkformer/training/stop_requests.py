@@ -7,14 +7,14 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import NoReturn
+from typing import Any, NoReturn
 
 
 class StopRequests:
     """The signal that came while a step was under way, if one did."""
 
     def __init__(self) -> None:
-        self._before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+        self._before: dict[int, Any] = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
         self._came: int | None = None
 
     def came(self) -> bool:
@@ -27,8 +27,7 @@ class StopRequests:
         Raises:
             KeyboardInterrupt: unless that one raises another exception.
         """
-        handler = None if self._came is None else self._before[self._came]
-        if callable(handler):
+        if self._came is not None and callable(handler := self._before[self._came]):
             handler(self._came, None)
         raise KeyboardInterrupt
 

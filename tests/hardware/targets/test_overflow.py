@@ -56,6 +56,7 @@ def test_an_output_beyond_the_limit(how, lava, refuses):
         HOW[how](network, np.full((1, 1, 2), 1000))
 
 
+@pytest.mark.long
 @everywhere
 def test_a_bias_that_no_integer_holds(how, lava, refuses):
     network = chain([1], dense([[1]], [2.0**33]), output_shape=[1])
@@ -73,6 +74,7 @@ def test_what_is_not_certified_but_stays_below_the_limit_is_exact(how, value, la
     assert hardware.compare(wanted, HOW[how](network, inputs)).mismatches == 0
 
 
+@pytest.mark.long
 @everywhere
 def test_maps_are_watched_channel_by_channel(how, lava, refuses):
     nodes = {

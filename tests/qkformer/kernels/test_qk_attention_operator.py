@@ -63,7 +63,11 @@ def test_odd_sizes(device, heads, size):
 
 @pytest.mark.parametrize(
     ("heads", "steps"),
-    [*((1, steps) for steps in (*range(1, 17), MAX_STEPS)), *((CHANNEL, steps) for steps in (1, 4, 16))],
+    [
+        *((1, steps) for steps in (1, 2, 3, 4, 7, 8, 16)),
+        *(pytest.param(1, steps, marks=pytest.mark.long) for steps in (5, 6, *range(9, 16), MAX_STEPS)),
+        *((CHANNEL, steps) for steps in (1, 4, 16)),
+    ],
 )
 def test_any_number_of_time_steps(device, heads, steps):
     spikes = assert_equal(*currents(steps, 1, 3, 5, 5, device=device), heads)
@@ -84,7 +88,7 @@ def test_constants_are_free(device, heads, constants):
     assert_equal(*currents(4, 1, 9, 1, 5, device=device), heads, **constants)
 
 
-@pytest.mark.parametrize("heads", [2, CHANNEL])
+@pytest.mark.parametrize("heads", [pytest.param(2, marks=pytest.mark.long), CHANNEL])
 def test_any_strides(device, heads):
     q, k, grad = currents(3, 2, 6, 3, 4, device=device)
     expected = spikes_and_gradients(q, k, grad, heads, backend="triton")

@@ -243,10 +243,12 @@ def test_micro_batches_add_up_to_the_gradient_of_the_batch(monkeypatch, run, tmp
         torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-3 * expected.abs().max().item() + 1e-9)
 
 
+@pytest.mark.long
 def test_a_last_batch_of_fewer_images_than_micro_batches(run, tmp_path):
     assert run(tmp_path / "model", replace(RECIPE, epochs=1, accumulation=12)).loss < 5  # it has 8
 
 
+@pytest.mark.long
 def test_precision_and_memory_format_are_the_recipes(run, tmp_path):
     recipe = replace(RECIPE, epochs=1, precision="bf16", channels_last=True)
     assert run(tmp_path / "bf16", recipe).loss < 5
@@ -262,6 +264,7 @@ def test_the_threads_are_those_of_the_recipe_and_then_as_before(run, tmp_path):
     assert torch.get_num_threads() == before
 
 
+@pytest.mark.long
 def test_a_quiet_run_leaves_the_console_as_it_was(run, tmp_path, capsys):
     run(tmp_path / "quiet", replace(RECIPE, epochs=1))
     assert capsys.readouterr().out == ""

@@ -157,6 +157,7 @@ def test_messages_arrive_and_nothing_stays(simulation, tmp_path):
     assert present["processes"] > {simulation.messages["worker"], *simulation.messages["lava"]}
 
 
+@pytest.mark.long
 def test_worker_that_does_not_stop_lava_ends(simulation):
     simulation.run(at_last="pass", steps=20)
     assert simulation.messages["ran"] == 20
@@ -171,6 +172,7 @@ def test_exception_in_a_lava_process(simulation):
     assert str(caught.value).endswith(caught.value.details.strip())
 
 
+@pytest.mark.long
 def test_exception_that_cannot_be_unpickled(simulation):
     with pytest.raises(LavaError, match=r"^Lava process 'probe' raised .*WithTwoArguments: 1\n") as caught:
         simulation.run(at_step_5="raise WithTwoArguments(1, 2)")
@@ -182,17 +184,20 @@ def test_lava_process_is_killed(simulation):
         simulation.run(at_step_5="os.kill(os.getpid(), signal.SIGKILL)")
 
 
-@pytest.mark.parametrize("which", [0, 1, 2])  # source, probe, and the one that keeps time
+# Source, probe, and the one that keeps time.
+@pytest.mark.parametrize("which", [0, *(pytest.param(which, marks=pytest.mark.long) for which in (1, 2))])
 def test_any_lava_process_is_killed_from_outside(simulation, which):
     with pytest.raises(LavaError, match=r"^Lava process .* killed by SIGBUS \(a full disk\? .* bytes free in /"):
         simulation.run(lambda messages: os.kill(messages["lava"][which], signal.SIGBUS))
 
 
+@pytest.mark.long
 def test_lava_process_leaves(simulation):
     with pytest.raises(LavaError, match=r"^Lava process 'probe' ended early, with exit status 0"):
         simulation.run(at_step_5="sys.exit(0)")
 
 
+@pytest.mark.long
 def test_exception_before_lava_runs(simulation):
     with pytest.raises(LavaError) as caught:
         simulation.run(at_first="raise ValueError('no such\\nport')")
@@ -227,6 +232,7 @@ def test_interrupt(simulation):
         signal.signal(signal.SIGINT, before)
 
 
+@pytest.mark.long
 def test_caller_is_killed(simulation):
     command = [sys.executable, "-c", CALLER, *simulation.command()]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as caller:

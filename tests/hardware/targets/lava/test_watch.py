@@ -52,7 +52,7 @@ def test_look_that_takes_longer_than_the_time_between_two(worker, monkeypatch):
     monkeypatch.setattr(watch, "_actors", lambda process: actors.items())
     failures = []
     monkeypatch.setattr(worker, "fail", lambda summary, details: failures.append(summary))
-    worker.watch(SimpleNamespace())
+    worker.watch(SimpleNamespace(runtime=None))
     deadline = time.monotonic() + 5
     while worker._finished != set(actors.values()) and time.monotonic() < deadline:
         time.sleep(0.01)
