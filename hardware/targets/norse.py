@@ -19,7 +19,7 @@ class NorseTarget(WitnessTarget):
     package = "norse"
     tested = "1.1.0"
     packages = ("norse", "nirtorch")
-    # An IF's r is ignored: 10^-4 of a current arrives (norse 1.1.0, torch/utils/import_nir.py, its `IF`).
+    # An IF's r is ignored, 10^-4 of a current arrives (norse 1.1.0, torch/utils/import_nir.py, line 95).
     reads = tuple(kind for kind in WitnessTarget.reads if kind is not nir.IF)
 
     def load(self, graph: nir.NIRGraph) -> Any:
