@@ -56,11 +56,15 @@ class WitnessTarget(Target):
         check_options(self, options)
         self._prepared(graph)
 
+    def note(self) -> str | None:
+        """A version that was not tested is said."""
+        if self.available() or (found := version(self.package)) == self.tested:
+            return None
+        return f"{self.title} {found} is installed; the version tested is {self.tested}"
+
     def describe(self, graph: nir.NIRGraph, **options: Any) -> dict[str, Any]:
-        """Nothing is fused; a version that was not tested is said."""
-        found = version(self.package)
-        note = {} if found == self.tested else {"note": f"{self.title} {found}; the version tested is {self.tested}"}
-        return {"fused": [], **note}
+        """Nothing is fused."""
+        return {"fused": []} | ({"note": note} if (note := self.note()) else {})
 
     def run(
         self,

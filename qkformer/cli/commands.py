@@ -171,6 +171,14 @@ def export(
     floats: Annotated[
         bool, typer.Option("--float", help="The float model's own weights; nothing is quantized.")
     ] = False,
+    inline: Annotated[
+        bool,
+        typer.Option(
+            "--inline",
+            help="Write self-attention and max-pools of currents flat, gate by gate, for tools that do not read nested "
+            "graphs; our targets then execute every gate, too.",
+        ),
+    ] = False,
     allow_large: Annotated[bool, typer.Option("--allow-large", help="Also write over 100 million gates.")] = False,
     chip: ChipName = "loihi2",
     onnx: Annotated[
@@ -182,7 +190,7 @@ def export(
     """Quantize a checkpoint, print its certificate and write it as a NIR graph."""
     from .export import run_export
 
-    run_export(checkpoint, output, data, label, floats, allow_large, chip, onnx, json)
+    run_export(checkpoint, output, data, label, floats, inline, allow_large, chip, onnx, json)
 
 
 @app.command()
