@@ -11,7 +11,7 @@ endif
 # Threads that wait for one another give way to whoever else wants the cores, instead of spinning.
 export OMP_WAIT_POLICY ?= passive
 
-.PHONY: demo test test-all test-faults lint docs clean
+.PHONY: demo test test-all test-faults witness lint docs clean
 
 demo: $(VENV)/installed
 	$(BIN)/qkformer demo
@@ -28,6 +28,10 @@ test-all: $(VENV)/installed
 # One at a time, as each is held against a clock.
 test-faults: $(VENV)/installed
 	$(BIN)/python -m pytest -m faults --durations 15
+
+# Every spike of the shipped checkpoints in other people's tools; SpikingJelly, one of them, needs Python 3.11.
+witness: $(VENV)/installed
+	$(BIN)/python benchmarks/witness.py
 
 lint: $(VENV)/installed
 	$(BIN)/ruff check .
