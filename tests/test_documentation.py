@@ -267,6 +267,16 @@ def test_support_matrix(script):
         assert found["gates"] is None or found["gates"] == pytest.approx(facts[name]["gates"], rel=0.1)
 
 
+def test_table_of_tools(script):
+    tools = script("docs/interoperability.py")
+    page = tools.PAGE.read_text()
+    assert tools.filled(page) == page
+    witnesses = {target.name: target for target in hardware.targets().values() if isinstance(target, WitnessTarget)}
+    assert set(tools.RUN) == set(witnesses)
+    result = json.loads(tools.RESULTS.read_text())["result"]
+    assert result["versions"] == {name: target.tested for name, target in witnesses.items()}
+
+
 def test_parameters_of_every_configuration():
     facts = json.loads((ROOT / "docs/support.json").read_text())
     for name, fact in facts.items():
