@@ -11,7 +11,7 @@ endif
 # Threads that wait for one another give way to whoever else wants the cores, instead of spinning.
 export OMP_WAIT_POLICY ?= passive
 
-.PHONY: demo test test-all test-faults lint docs clean
+.PHONY: demo test test-all test-faults witness lint docs clean
 
 demo: $(VENV)/installed
 	$(BIN)/qkformer demo
@@ -28,6 +28,10 @@ test-all: $(VENV)/installed
 # One at a time, as each is held against a clock.
 test-faults: $(VENV)/installed
 	$(BIN)/python -m pytest -m faults --durations 15
+
+# Every spike of the shipped checkpoints in other people's tools; SpikingJelly, one of them, needs Python 3.11.
+witness: $(VENV)/installed
+	$(BIN)/python benchmarks/witness.py
 
 lint: $(VENV)/installed
 	$(BIN)/ruff check .
@@ -48,7 +52,7 @@ $(VENV)/installed: pyproject.toml
 	@$(PYTHON) -c 'import sys; (3, 10) <= sys.version_info < (3, 14) or sys.exit("error: $(PYTHON) is Python %d.%d; 3.10 to 3.13 is needed: make PYTHON=python3.11" % sys.version_info[:2])'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
-	$(BIN)/uv pip install --quiet --python $(BIN)/python --editable ".[lava,onnx,events,train,dev]"
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --editable ".[lava,onnx,events,train,witness,dev]"
 	touch $@
 
 clean:

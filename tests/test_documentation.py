@@ -21,6 +21,7 @@ import hardware
 from export.ladder.climb import MOST_GATES
 from export.lower.graph import LARGE
 from hardware.targets.lava.simulation import MOST_PROCESSES, MOST_VALUES
+from hardware.targets.witness import WitnessTarget
 from qkformer import config_names, create_model, load_checkpoint, load_data
 from qkformer.checkpoints.checkpoint import SHIPPED
 from qkformer.cli import main
@@ -256,13 +257,24 @@ def test_support_matrix(script):
     assert support.filled(README, facts) == README
     assert set(facts) == set(config_names())
     assert sorted(name for row in support.ROWS for name in support.names_of(row, facts)) == sorted(facts)
-    ours = {target.name for target in hardware.targets().values() if type(target).__module__.startswith("hardware.")}
+    targets = hardware.targets().values()
+    ours = {t.name for t in targets if type(t).__module__.startswith("hardware.") and not isinstance(t, WitnessTarget)}
     assert ours <= set(support.TARGETS)
     for name in ("qkformer-digits", "qkformer-dvs128", "qkformer-cifar10-dvs-pre-activation"):
         found = support.measure(name)
         assert found["parameters"] == facts[name]["parameters"]
         assert found["refused"] == facts[name]["refused"]
         assert found["gates"] is None or found["gates"] == pytest.approx(facts[name]["gates"], rel=0.1)
+
+
+def test_table_of_tools(script):
+    tools = script("docs/interoperability.py")
+    page = tools.PAGE.read_text()
+    assert tools.filled(page) == page
+    witnesses = {target.name: target for target in hardware.targets().values() if isinstance(target, WitnessTarget)}
+    assert set(tools.RUN) == set(witnesses)
+    result = json.loads(tools.RESULTS.read_text())["result"]
+    assert result["versions"] == {name: target.tested for name, target in witnesses.items()}
 
 
 def test_parameters_of_every_configuration():

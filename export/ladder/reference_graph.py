@@ -10,6 +10,7 @@ import copy
 
 import nir
 import numpy as np
+
 from hardware.errors import GraphError
 from hardware.graph.neuron import TIME_STEP
 

@@ -15,8 +15,8 @@ from hardware.graph.gates import primitives as masking
 from hardware.graph.gates import self_attention
 from hardware.graph.gates.primitives import GraphBuilder
 from hardware.graph.neuron import TIME_STEP
-from hardware.graph.typed import typed_graph
 from hardware.graph.profile import MOST_WEIGHTS, portable
+from hardware.graph.typed import typed_graph
 from qkformer import IF, LIF, PLIF, Neuron
 from qkformer.models.logic import Mask, SpikePool
 
@@ -49,8 +49,9 @@ def to_nir(fixed: FixedModel | FloatNetwork, *, allow_large: bool = False, inlin
     """The NIR graph of a fixed model, type-checked; or of a float network, with its own weights.
 
     Its nodes are those that other tools read and execute alike (hardware.graph.profile). inline: without nested
-    graphs, which no other tool reads. Input [C, H, W] takes what `fixed.encode` gives at one time step; Output "output" gives the head's sums at one
-    time step. The metadata says how to encode images and read logits; none of it is needed to execute the graph.
+    graphs, which no other tool reads. Input [C, H, W] takes what `fixed.encode` gives at one time step; Output
+    "output" gives the head's sums at one time step. The metadata says how to encode images and read logits; none of
+    it is needed to execute the graph.
     Self-attention and max-pools of currents become nested graphs of gates. Above 100 million gates the graph is
     only built with allow_large.
     Raises ExportError for a module that has no lowering, for a graph that is too large, and for what has gates on the

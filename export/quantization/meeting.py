@@ -12,7 +12,6 @@ from torch import Tensor, nn
 from ..network.cells import Cell, FloatCell, RecurrentCell
 from ..network.float_network import FloatNetwork
 from ..network.layers import Delay, Reshape, WindowSum
-from ..network.node_network import INPUT
 from ..network.output import Output
 from ..network.synapses import Convolve, Dense, FloatSynapses, Scaling
 

@@ -25,7 +25,6 @@ from .fixed import fixed_part
 from .meeting import with_synapses
 from .walk import find_rules
 
-
 AnyEncoding = Encoding | SequenceEncoding
 
 

@@ -18,9 +18,9 @@ from qkformer import Neuron
 from qkformer.models.logic import Mask, SpikePool
 
 from ..errors import ExportError
+from ..network.cells import Cell, RecurrentCell
 from ..network.float_layers import Convolution, Head
 from ..network.float_network import FloatNetwork
-from ..network.cells import Cell, RecurrentCell
 from ..network.layers import CurrentPool, Delay, GroupSum, Reshape, SelfAttentionProduct, TokenSum, WindowSum
 from ..network.node_network import INPUT, Node
 from ..network.output import Output

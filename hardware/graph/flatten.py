@@ -116,9 +116,8 @@ def node_shapes(graph: nir.NIRGraph) -> dict[str, Shape]:
         if isinstance(node, nir.NIRGraph):
             shapes[name] = tuple(int(n) for n in np.reshape(next(iter(node.output_type.values())), -1))
         else:
-            shapes[name] = _known_kind(name, node).output_shape(
-                name, node, *_arriving(name, node, sources[name], shapes)
-            )
+            arriving = _arriving(name, node, sources[name], shapes)
+            shapes[name] = _known_kind(name, node).output_shape(name, node, *arriving)
     return shapes
 
 

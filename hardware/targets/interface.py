@@ -38,10 +38,15 @@ class Target(ABC):
     def check(self, graph: nir.NIRGraph, **options: Any) -> None:
         """Raise GraphError or RangeError, before anything runs, for a graph that the target cannot hold."""
 
+    def note(self) -> str | None:
+        """What a user should know of this target as it is installed here, in one line; None if nothing."""
+        return None
+
     def describe(self, graph: nir.NIRGraph, **options: Any) -> dict[str, Any]:
         """How it will run a graph, in plain values for people and records.
 
         fused: the names of the nested graphs that it runs as one operation, whose gates it does not execute.
+        note: what `note` says, if anything.
         """
         return {"fused": []}
 

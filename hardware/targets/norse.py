@@ -19,11 +19,11 @@ class NorseTarget(WitnessTarget):
     package = "norse"
     tested = "1.1.0"
     packages = ("norse", "nirtorch")
-    # An IF's r is ignored (norse 1.1.0, utils/import_nir.py, `_import_norse_module`): the sums would be 10^-4 of theirs.
+    # An IF's r is ignored: 10^-4 of a current arrives (norse 1.1.0, torch/utils/import_nir.py:96).
     reads = tuple(kind for kind in WitnessTarget.reads if kind is not nir.IF)
 
     def load(self, graph: nir.NIRGraph) -> Any:
-        """The tool's modules; its own `from_nir` runs them depth first, not in the order of execution (nirtorch.load)."""
+        """The tool's modules; its own `from_nir` (nirtorch.load) runs them depth first, not in order of execution."""
         import nirtorch
         from norse.torch.utils.import_nir import _import_norse_module
 

@@ -12,7 +12,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import nir
 import numpy as np
@@ -25,9 +25,6 @@ from ..progress import Progress
 from ..trace.spike_trace import SpikeTrace
 from .interface import Target, Trace, check_options, require
 from .interpreter.values import check_inputs, shown
-
-if TYPE_CHECKING:
-    import torch
 
 READ_BY_ALL = (nir.Input, nir.Output, nir.Conv2d, nir.Affine, nir.Linear, nir.SumPool2d, nir.LIF, nir.IF)
 BATCH = 64  # samples at once
@@ -42,7 +39,6 @@ class WitnessTarget(Target):
     package: ClassVar[str]
     tested: ClassVar[str]
     reads: ClassVar[tuple[type, ...]] = READ_BY_ALL
-    options: ClassVar[dict[str, str]] = {}
 
     @abstractmethod
     def load(self, graph: nir.NIRGraph) -> Module:
@@ -60,11 +56,15 @@ class WitnessTarget(Target):
         check_options(self, options)
         self._prepared(graph)
 
+    def note(self) -> str | None:
+        """A version that was not tested is said."""
+        if self.available() or (found := version(self.package)) == self.tested:
+            return None
+        return f"{self.title} {found} is installed; the version tested is {self.tested}"
+
     def describe(self, graph: nir.NIRGraph, **options: Any) -> dict[str, Any]:
-        """Nothing is fused; a version that was not tested is said."""
-        found = version(self.package)
-        note = {} if found == self.tested else {"note": f"{self.title} {found}; the version tested is {self.tested}"}
-        return {"fused": [], **note}
+        """Nothing is fused."""
+        return {"fused": []} | ({"note": note} if (note := self.note()) else {})
 
     def run(
         self,
@@ -96,9 +96,8 @@ class WitnessTarget(Target):
         profile = portable(graph, inline=True)
         flat = flatten(profile)
         for name, node in profile.nodes.items():
-            if not isinstance(node, self.reads) or np.any(
-                getattr(node, "padding", 0) * isinstance(node, nir.SumPool2d)
-            ):
+            padded = isinstance(node, nir.SumPool2d) and np.any(node.padding)
+            if padded or not isinstance(node, self.reads):
                 raise GraphError(
                     f"node '{name}' is a {type(node).__name__}, which {self.title} does not read as it is meant"
                 )

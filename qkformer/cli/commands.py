@@ -13,7 +13,6 @@ import typer
 
 from .options import (
     DATA_HELP,
-    Checkpoint,
     CheckpointOrGraph,
     ChipName,
     Data,
@@ -176,6 +175,14 @@ def export(
     floats: Annotated[
         bool, typer.Option("--float", help="The float model's own weights; nothing is quantized.")
     ] = False,
+    inline: Annotated[
+        bool,
+        typer.Option(
+            "--inline",
+            help="Write self-attention and max-pools of currents flat, gate by gate, for tools that do not read nested "
+            "graphs; our targets then execute every gate, too.",
+        ),
+    ] = False,
     allow_large: Annotated[bool, typer.Option("--allow-large", help="Also write over 100 million gates.")] = False,
     chip: ChipName = "loihi2",
     onnx: Annotated[
@@ -195,12 +202,12 @@ def export(
         from .export_graph import run_graph_export
 
         reading = Reading(inputs, time_steps, time_step, unit_gain)
-        run_graph_export(Path(checkpoint), output, reading, chip, False, onnx, json)
+        run_graph_export(Path(checkpoint), output, reading, chip, inline, onnx, json)
         return
     no_inputs(checkpoint, inputs)
     from .export import run_export
 
-    run_export(checkpoint, output, data, label, floats, allow_large, chip, onnx, json)
+    run_export(checkpoint, output, data, label, floats, inline, allow_large, chip, onnx, json)
 
 
 @app.command()

@@ -35,6 +35,7 @@ def run_export(
     data: str,
     label: str | None,
     floats: bool,
+    inline: bool,
     allow_large: bool,
     chip: str,
     onnx: Path | None,
@@ -55,12 +56,13 @@ def run_export(
         certificate = network.certificate
         show_table(certificate_table(certificate))
     gates = sum(count_gates(network).values())
-    graph = to_nir(network, allow_large=allow_large)
+    graph = to_nir(network, allow_large=allow_large, inline=inline)
     check_runs(graph, chosen, floats=floats)
     write_graph(graph, output, check=True)
     kinds = Counter(type(node).__name__ for node in graph.nodes.values())
     if gates:
-        say(f"self-attention and max-pools of currents: {gates:,} gates in nested graphs")
+        where = "written flat" if inline else "in nested graphs"
+        say(f"self-attention and max-pools of currents: {gates:,} gates, {where}")
     say(f"{output}: {len(graph.nodes)} nodes ({count_kinds(kinds)})")
     write_onnx(graph, onnx)
     write_json(

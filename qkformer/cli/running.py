@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import MutableMapping
+from collections.abc import Iterable, MutableMapping
 from typing import Any
 
 import nir
@@ -11,7 +11,7 @@ import numpy as np
 
 from hardware.targets.interface import Target
 
-from .show import progress
+from .show import progress, say
 
 
 def run_target(
@@ -22,6 +22,15 @@ def run_target(
     with progress(f"{target.name}, {inputs.shape[1]} images") as report:
         trace = target.run(graph, inputs, progress=report, **options)
     return trace, time.perf_counter() - start
+
+
+def say_notes(targets: Iterable[Target]) -> list[str]:
+    """Print what targets say of themselves as they are installed, a line each; the lines."""
+    asked = (getattr(target, "note", lambda: None)() for target in targets)  # one of another package may have none
+    notes = [note for note in asked if note]
+    for note in notes:
+        say(f"note: {note}")
+    return notes
 
 
 def describe(target: Target, graph: nir.NIRGraph, **options: Any) -> dict[str, Any]:

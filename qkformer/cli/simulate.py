@@ -21,7 +21,7 @@ from hardware.targets.registry import get_target
 from ..data.images import load_images
 from .outputs import check_writable
 from .record import command_line, write_json
-from .running import describe, run_target
+from .running import describe, run_target, say_notes
 from .saturation import describe_saturation, saturation
 from .show import percent, say
 from .statistics import accuracy
@@ -65,6 +65,7 @@ def run_simulation(
     cut_off = saturation(encoding, images) if integer else None
     if cut_off and (note := describe_saturation(cut_off)):
         say(f"note: {note}")
+    notes = say_notes([target])
     how = describe(target, graph, **options)
     if at_once := how.get("fused"):
         say(f"run as one operation, their gates not executed: {', '.join(at_once)}")
@@ -79,6 +80,7 @@ def run_simulation(
             "fused": list(how.get("fused", ())),
             "images": len(images),
             "inputs": cut_off,
+            "notes": notes,
             "populations": len(trace),
             "spikes": spikes,
             "accuracy": correct,

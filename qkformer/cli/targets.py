@@ -15,6 +15,7 @@ from hardware.targets.registry import all_targets
 
 from .outputs import check_writable
 from .record import write_json
+from .running import say_notes
 from .show import console
 
 
@@ -30,6 +31,7 @@ def show_targets(json: Path | None) -> None:
         available = Text("yes", "green") if row["available"] else no
         table.add_row(row["name"], available, ", ".join(row["options"]), row["description"])
     console.print(table)
+    say_notes(all_targets().values())
     write_json(json, {"targets": rows})
 
 
@@ -38,6 +40,7 @@ def _row(name: str, target: Target) -> dict[str, Any]:
         "name": name,
         "available": target.available() is None,
         "reason": target.available(),
+        "note": getattr(target, "note", lambda: None)(),
         "options": list(getattr(target, "options", {})),
         "description": getattr(target, "description", ""),
     }

@@ -27,6 +27,7 @@ from ..models.config import Config
 from ..models.model import SpikingTransformer
 from .outputs import check_writable
 from .record import command_line, versions, write_json, write_record
+from .running import say_notes
 from .saturation import describe_saturation, saturation
 from .show import console, findings, ladder_table, parity_table, percent, progress, say, show_table, verdict
 
@@ -134,7 +135,8 @@ def finish(
     json: Path | None,
 ) -> None:
     """Print the outcome, write parity.json and report.html, and end with the exit status."""
-    record = result.to_dict() | {"command": command_line()} | record
+    notes = say_notes(chosen.values())
+    record = result.to_dict() | {"command": command_line()} | record | {"notes": notes}
     write_record(folder / "parity.json", record)
     titles = TITLES | {target.name: getattr(target, "title", target.name) for target in chosen.values()}
     sides = [ladder.stages[stage] for stage in _drawn(ladder, titles)] if ladder else []

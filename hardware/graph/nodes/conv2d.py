@@ -79,11 +79,10 @@ def summed_window(node: nir.Conv2d) -> Window | None:
     rows, columns = (np.flatnonzero(first.any(axis)) for axis in (1, 0))
     if not len(rows) or isinstance(node.padding, (str, bytes)):
         return None
-    inner = (slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1))
-    size = first[inner].shape
+    inner = weight[:, :, rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    size = inner.shape[2:]
     own = np.arange(channels)
-    diagonal = weight[own, own]
-    if not (diagonal[(slice(None), *inner)] == 1).all() or np.count_nonzero(weight) != channels * size[0] * size[1]:
+    if not (inner[own, own] == 1).all() or np.count_nonzero(weight) != channels * size[0] * size[1]:
         return None
     ends = [(n - k) // 2 for n, k in zip(kernel, size, strict=True)]
     padding = [p - end for p, end in zip(pair(node.padding), ends, strict=True)]

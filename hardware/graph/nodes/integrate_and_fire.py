@@ -21,7 +21,7 @@ class IFKind(Spiking):
         return np.asarray(node.v_threshold)
 
     def integer(self, name: str, node: nir.IF, time_step: float, chip: Chip) -> IntegerNeuron:
-        """Nothing of the membrane is lost. The gain must be 1; tools that mean it write r = 1, which is silent."""
+        """Nothing of the membrane is lost. The gain must be 1: tools that mean it write r = 1, a silent neuron."""
         gain = distinct(node.r).astype(np.float64) * time_step
         require(name, "gain r * time_step", gain, 1.0, "1")
         threshold = distinct(node.v_threshold).astype(np.float64) - distinct(node.v_reset)

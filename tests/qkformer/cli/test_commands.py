@@ -46,12 +46,12 @@ def test_info_of_a_configuration_that_lowers(qkformer):
     result = qkformer("info", "qkformer-digits", "--json", "info.json")
     assert result.status == 0
     assert "288,234" in result.out
-    assert "stage1.0.tssa.mask           Conv2d + Threshold\n" in result.out
+    assert "stage1.0.tssa.mask           Conv2d + LIF\n" in result.out
     found = record("info.json", "qkformer info qkformer-digits --json info.json")
     assert found["config"]["name"] == "qkformer-digits"
     assert found["parameters"] == 288234
     assert set(found["lowering"]) == {*found["populations"], "output"}
-    assert sum(found["nir_nodes"].values()) == 46
+    assert sum(found["nir_nodes"].values()) == 45
     assert found["not_exportable"] is None
 
 
@@ -190,11 +190,11 @@ def test_commands_read_folders_of_images(qkformer, few_digits):
 def test_export_prints_the_certificate(qkformer, graph):
     result = qkformer("export", "qkformer-digits", "-o", "new/model.nir", "--json", "export.json")
     assert result.status == 0
-    assert "new/model.nir: 46 nodes (18 Conv2d, 16 LIF" in result.out
+    assert "new/model.nir: 45 nodes (21 Conv2d, 21 LIF" in result.out
     assert "Certificate" in result.out
     found = record("export.json", "qkformer export qkformer-digits -o new/model.nir --json export.json")
     assert found["certified"] is True
-    assert found["nodes"]["LIF"] == 16
+    assert found["nodes"]["LIF"] == 21
     assert [layer["name"] for layer in found["certificate"]][-1] == "head"
     assert all(layer["sum_bound"] < layer["limit"] for layer in found["certificate"])
     inputs = hardware.encoding_of(hardware.read_graph(graph)).encode(load_data("digits", "test")[0][:2])

@@ -49,9 +49,8 @@ def test_self_attention_gate_by_gate(tool):
 
 
 def test_a_max_pool_of_currents_gate_by_gate(tool):
-    graph = chain(
-        (1, 5, 5), current_pool_graph((1, 5, 5), (3, 2, 1), -20, 20), output_shape=(1, 3, 3), type_check=False
-    )
+    pool = current_pool_graph((1, 5, 5), (3, 2, 1), -20, 20)
+    graph = chain((1, 5, 5), pool, output_shape=(1, 3, 3), type_check=False)
     inputs = np.random.default_rng(0).integers(-20, 21, (2, 7, 1, 5, 5))
     np.testing.assert_array_equal(tool.run(graph, inputs)["output"], hardware.interpret(graph, inputs)["output"])
 
@@ -62,9 +61,8 @@ def test_random_networks_of_halving_membranes(seed, steps, samples, level):
     rng = np.random.default_rng(seed)
 
     def layer(outputs, inputs):
-        return conv(
-            rng.integers(-9, 10, (outputs, inputs, 3, 3)), bias=rng.integers(-3, 4, outputs), padding=1, size=(4, 4)
-        )
+        weight, bias = rng.integers(-9, 10, (outputs, inputs, 3, 3)), rng.integers(-3, 4, outputs)
+        return conv(weight, bias=bias, padding=1, size=(4, 4))
 
     graph = chain(
         (1, 4, 4), layer(2, 1), lif((2, 4, 4), 2048, level), layer(3, 2), threshold((3, 4, 4), 0.5), layer(2, 3),
