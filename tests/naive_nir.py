@@ -1,4 +1,4 @@
-"""A NIR graph evaluated as its definition reads, neuron parameter by neuron parameter: slow, and independent of ours."""
+"""A NIR graph evaluated as its definition reads, node by node: slow, and independent of ours."""
 
 import nir
 import numpy as np

@@ -89,7 +89,9 @@ def run_ladder(
     versions: Mapping[str, str] | None = None,
     watch: Watch = lambda stage: nullcontext(),
 ) -> Ladder:
-    """Climb the ladder with images [B, C, H, W], or a float network's inputs [T, B, ...]; model.nir and perhaps bundle/ are written to a folder.
+    """Climb the ladder; model.nir and perhaps bundle/ are written to a folder.
+
+    images: [B, C, H, W], or the inputs [T, B, ...] of a float network, which has nothing to fold.
 
     The bundle of an earlier run is replaced or, where this run has none, removed.
 
@@ -177,7 +179,8 @@ class _Climb:
             self._torch(FIXED, self.fixed)
             self._agreement(FIXED, "float")
             return
-        folded = fold_model(self.model, self.fixed.encoding.input_shape)
+        channels, height, width = self.fixed.encoding.input_shape
+        folded = fold_model(self.model, (channels, height, width))
         self.findings["folding"] = check_folding(self.model, folded)
         self._torch("folded", folded)
         self._agreement("folded", "float")

@@ -26,11 +26,11 @@ class FixedModel(NodeNetwork):
         self.certificate = Certificate(())
         self.rounded_decays: dict[str, str] = {}  # by population, of decays that the chip does not have
 
-    def encode_as(self, encoding: Encoding, images: Tensor) -> np.ndarray:
+    def encode_as(self, encoding: Encoding, images: Tensor | np.ndarray) -> np.ndarray:
         """int8 [T, B, C, H, W]; see Encoding.encode."""
         return encoding.encode(as_array(images))
 
-    def encode(self, images: Tensor) -> np.ndarray:
+    def encode(self, images: Tensor | np.ndarray) -> np.ndarray:
         """What the network receives: int8 [T, B, C, H, W]; see Encoding.encode."""
         return self.encode_as(self.encoding, images)
 

@@ -20,6 +20,6 @@ class FloatNetwork(NodeNetwork):
 
     dtype = torch.float64
 
-    def encode_as(self, encoding: Encoding, images: Tensor) -> np.ndarray:
+    def encode_as(self, encoding: Encoding, images: Tensor | np.ndarray) -> np.ndarray:
         """The images as they are, float64 [T, B, C, H, W]."""
         return encoding.present(as_array(images))

@@ -43,7 +43,7 @@ class NodeNetwork(nn.Module, ABC):
 
     dtype = torch.float32
 
-    def __init__(self, encoding: Encoding | SequenceEncoding) -> None:
+    def __init__(self, encoding: Encoding) -> None:
         super().__init__()
         self.encoding = encoding
         self.nodes: list[Node] = []
@@ -79,10 +79,10 @@ class NodeNetwork(nn.Module, ABC):
         return next((buffer.device for buffer in self.buffers()), torch.device("cpu"))
 
     @abstractmethod
-    def encode_as(self, encoding: Encoding, images: Tensor) -> np.ndarray | Tensor:
+    def encode_as(self, encoding: Encoding, images: Tensor | np.ndarray) -> np.ndarray | Tensor:
         """What a network of that encoding receives, [T, B, C, H, W]."""
 
-    def encode(self, images: Tensor) -> np.ndarray | Tensor:
+    def encode(self, images: Tensor | np.ndarray) -> np.ndarray | Tensor:
         """What the network receives, [T, B, C, H, W], of images [B, C, H, W] or event counts [B, T, C, H, W]."""
         return self.encode_as(self.encoding, images)
 
@@ -107,9 +107,9 @@ class NodeNetwork(nn.Module, ABC):
         return values[self.nodes[-1].name]
 
     @torch.no_grad()
-    def forward(self, images: Tensor) -> Tensor:
-        """Images [B, C, H, W], or event counts [B, T, C, H, W] -> logits [B, classes], float32."""
-        if self.encoding.events:
+    def forward(self, images: Tensor | np.ndarray) -> Tensor:
+        """Images [B, C, H, W], counts [B, T, C, H, W] or sequences [T, B, ...] -> logits [B, classes], float32."""
+        if self.encoding.events or isinstance(self.encoding, SequenceEncoding):
             inputs = self._tensor(self.encode(images))
         else:  # one time step, expanded, so that an image is convolved once
             once = self._tensor(self.encode_as(replace(self.encoding, time_steps=1), images))

@@ -111,11 +111,11 @@ class GroupQuantizer:
                     biases[term.synapse] = bias / self._rows(sink, term.synapse, 1.0 - cell.current_kept)
             if cell.drive.any():
                 drive = cell.drive / cell.whole_gain
-                term = next((t for t in sink.terms if t.direct or (t.even and drive.ndim == 0)), None)
-                if term is None:
+                first = next((t for t in sink.terms if t.direct or (t.even and drive.ndim == 0)), None)
+                if first is None:
                     raise ExportError(f"{sink.name}: v_leak is not v_reset, and no synapse before it can have the bias")
-                here = self._rows(sink, term.synapse, drive) / (term.share * term.count)
-                biases[term.synapse] = biases[term.synapse] + here
+                here = self._rows(sink, first.synapse, drive) / (first.share * first.count)
+                biases[first.synapse] = biases[first.synapse] + here
         return biases
 
     def _rows(self, sink: Sink, synapse: str, values: Tensor) -> Tensor:
@@ -233,7 +233,7 @@ def fixed_cell(name: str, cell: FloatCell, worth: float, bias: Tensor, chip: Chi
     if threshold.min() < low or threshold.max() > high:
         worst = threshold.max() if threshold.max() > high else threshold.min()
         raise RangeError(
-            f"{name}: threshold {worst:.0f} is outside {low} .. {high} at the scale of its synapses' weights and biases; "
+            f"{name}: threshold {worst:.0f} is outside {low} .. {high} at the scale of its synapses; "
             "the largest of them is out of all proportion: use smaller ones"
         )
     kept = torch.zeros((), dtype=torch.float64) if cell.current_kept is None else cell.current_kept
@@ -273,6 +273,6 @@ def _rounded_decay(cell: FloatCell, fixed: FixedCell) -> str | None:
         off = (wanted - held).abs()
         if off.max() > 1e-3:
             worst = off.reshape(-1).argmax()
-            wanted, held = (values.expand(off.shape).reshape(-1)[worst].item() for values in (wanted, held))
-            notes.append(f"{what} {wanted / unity:.6g} is held as {held:.0f}/{unity}")
+            share, number = (values.expand(off.shape).reshape(-1)[worst].item() for values in (wanted, held))
+            notes.append(f"{what} {share / unity:.6g} is held as {number:.0f}/{unity}")
     return "; ".join(notes) or None

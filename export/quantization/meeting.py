@@ -20,7 +20,7 @@ MOST_DENSE = 4096  # values of a vector that a matrix of the identity may have
 
 def with_synapses(network: FloatNetwork) -> FloatNetwork:
     """The same network, with a synapse of weight 1 for all spikes and pooled spikes that meet currents."""
-    shapes, currents = network.shapes(), {name for name in _currents(network)}
+    shapes, currents = network.shapes(), set(_currents(network))
     if not any(isinstance(network.get_submodule(node.name), (Cell, Output)) for node in network.nodes):
         return network
     result = FloatNetwork(network.encoding)
@@ -39,7 +39,8 @@ def _needs_synapses(module: nn.Module, sources: tuple[str, ...], currents: set[s
     direct = [source for source in sources if source not in currents]
     if not direct:
         return False
-    driven = isinstance(module, RecurrentCell) or bool(cell_of(module).drive.any() if cell_of(module) else False)
+    cell = cell_of(module)
+    driven = isinstance(module, RecurrentCell) or (cell is not None and bool(cell.drive.any()))
     return len(direct) < len(sources) or driven
 
 

@@ -19,13 +19,11 @@ from ..errors import ExportError
 from ..network.certificate import Certificate
 from ..network.fixed_model import FixedModel
 from ..network.float_network import FloatNetwork
-from ..network.node_network import OUTPUT
+from ..network.node_network import OUTPUT, as_array
 from ..sources.fold import fold_model
 from .fixed import fixed_part
 from .meeting import with_synapses
 from .walk import find_rules
-
-AnyEncoding = Encoding | SequenceEncoding
 
 
 @torch.no_grad()
@@ -37,14 +35,16 @@ def quantize(
     The model is folded (`fold_model`) first; either is left as it is. A certified layer cannot overflow on any input.
 
     calibration: images [B, C, H, W], whose largest magnitude sets the scale of the int8 inputs; event counts
-    [B, T, C, H, W] keep a scale of 1. Of a network from NIR: its inputs [T, B, *input shape], whose integers are kept. chip: whose formats the integers are to fit.
+    [B, T, C, H, W] keep a scale of 1. Of a network from NIR: inputs [T, B, *input shape], whose
+    integers are kept. chip: whose formats the integers are to fit.
     Raises ExportError for a part that has no integer form (a pre-activation residual, samples that leak into each
     other), for NaN or infinite weights, and for a calibration that is empty or all zeros; InputError for images that
     the model does not take.
     """
-    network = (
-        fold_for(model, calibration, fold_model) if isinstance(model, SpikingTransformer) else with_synapses(model)
-    )
+    if isinstance(model, SpikingTransformer):
+        network = fold_for(model, torch.as_tensor(calibration), fold_model)
+    else:
+        network = with_synapses(model)
     encoding = calibrate(network.encoding, calibration)
     fixed = FixedModel(encoding, chip)
     parts = [fixed_part(rule) for rule in find_rules(network, encoding, chip)]
@@ -71,10 +71,11 @@ def fold_for(
     return fold(model, (channels, height, width))
 
 
-def calibrate(encoding: AnyEncoding, calibration: Tensor | np.ndarray) -> AnyEncoding:
+def calibrate(encoding: Encoding, calibration: Tensor | np.ndarray) -> Encoding:
     """How the fixed network of a float network is fed. Raises what `quantize` does of its calibration."""
     if isinstance(encoding, SequenceEncoding):
-        return encoding.calibrated(calibration)
+        return encoding.calibrated(as_array(calibration))
+    calibration = torch.as_tensor(calibration)
     scale = input_scale(encoding.name, encoding.events, calibration)
     frames = (encoding.time_steps,) if encoding.events else ()
     if tuple(calibration.shape[1:]) != (*frames, *encoding.input_shape):

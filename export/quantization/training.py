@@ -16,6 +16,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import cast
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -64,16 +65,18 @@ class QuantizationAware(NodeNetwork):
         """Where the model is."""
         return self.model.head.weight.device
 
-    def encode_as(self, encoding: Encoding, images: Tensor) -> Tensor:
+    def encode_as(self, encoding: Encoding, images: Tensor | np.ndarray) -> Tensor:
         """What `Encoding.encode` gives, float32 and on the device of the images. [T, B, C, H, W]."""
+        images = torch.as_tensor(images)
         self.model.check_images(images)
         if tuple(images.shape[-3:]) != tuple(encoding.input_shape) or not torch.isfinite(images).all():
             encoding.present(images.detach().cpu())  # says what is wrong
         values = (images.double() / encoding.input_scale).round().clamp(-INPUT_LIMIT, INPUT_LIMIT).to(self.dtype)
         return values.transpose(0, 1) if encoding.events else values.expand(encoding.time_steps, *values.shape)
 
-    def forward(self, images: Tensor) -> Tensor:
+    def forward(self, images: Tensor | np.ndarray) -> Tensor:
         """Logits [B, classes], computed in integers even under autocast, whose sums bfloat16 could not hold."""
+        images = torch.as_tensor(images)
         with torch.autocast(images.device.type, enabled=False):
             output = self.run(self.encode(images)).double()
             readout = cast(TrainedReadout, self.get_submodule(OUTPUT))

@@ -35,7 +35,7 @@ from .neuron import FixedNeuron
 from .rules import AttentionRule, CurrentsRule, HeadRule, IntegerRule, LayerRule, NeuronRule, Rule
 
 
-def find_rules(network: FloatNetwork, encoding: Encoding | SequenceEncoding, chip: Chip) -> Iterator[Rule]:
+def find_rules(network: FloatNetwork, encoding: Encoding, chip: Chip) -> Iterator[Rule]:
     """The rules of a float network's nodes, in execution order.
 
     encoding: how the fixed network is fed. Raises ExportError for a node that has no integer form.
@@ -54,7 +54,7 @@ def find_rules(network: FloatNetwork, encoding: Encoding | SequenceEncoding, chi
 class Walk:
     """What the rules ask of a network: what a node reads, and which nodes read it."""
 
-    def __init__(self, network: FloatNetwork, encoding: Encoding | SequenceEncoding, chip: Chip) -> None:
+    def __init__(self, network: FloatNetwork, encoding: Encoding, chip: Chip) -> None:
         self.network, self.chip, self.time_steps = network, chip, encoding.time_steps
         self.shapes = network.shapes()
         ends = (encoding.low, encoding.high) if isinstance(encoding, SequenceEncoding) else (-INPUT_LIMIT, INPUT_LIMIT)

@@ -103,7 +103,7 @@ class _Builder:
                 names[name] = network.add(OUTPUT, Output(), [names[s] for s in outer])
                 continue
             module = self.modules[name]
-            if name in self.returning:
+            if isinstance(module, Cell) and name in self.returning:
                 module = RecurrentCell(module, self._ways(name))
             names[name] = network.add(self._own_name(network, name), module, [names[s] for s in outer])
         if self.exit not in names:
@@ -201,8 +201,8 @@ class _Builder:
     def _whole_flatten(self, name: str, node: nir.Flatten, shape: Shape) -> nir.Flatten:
         """A tool that counts the batch as a dimension begins at 1: what reads the result tells."""
         for reader in self.readers[name]:
-            weight = getattr(self.nodes[reader], "weight", None)
-            if isinstance(self.nodes[reader], (nir.Linear, nir.Affine)) and weight.shape[1] == np.prod(shape):
+            read_by = self.nodes[reader]
+            if isinstance(read_by, (nir.Linear, nir.Affine)) and read_by.weight.shape[1] == np.prod(shape):
                 return nir.Flatten({"input": np.array(shape)}, start_dim=0, end_dim=-1)
         return node
 
@@ -210,9 +210,8 @@ class _Builder:
         first, *others = sources
         for other in others:
             if self.shapes[other] != self.shapes[first]:
-                raise ExportError(
-                    f"node '{name}' sums '{first}' of shape {self.shapes[first]} and '{other}' of shape {self.shapes[other]}"
-                )
+                shapes = f"'{first}' of shape {self.shapes[first]} and '{other}' of shape {self.shapes[other]}"
+                raise ExportError(f"node '{name}' sums {shapes}")
         return self.shapes[first]
 
     def _ways(self, cell: str) -> list[dict[str, nn.Module]]:
@@ -264,13 +263,9 @@ def _needed(node: Any, declared: Any) -> Shape | None:
         return (int(node.weight.shape[1]),)
     if isinstance(node, (nir.Conv1d, nir.Conv2d)):
         channels, directions = int(node.weight.shape[1]) * int(node.groups), node.weight.ndim - 2
-        size = (
-            node.input_shape
-            if node.input_shape is not None
-            else np.ravel(declared)[-directions:]
-            if declared is not None
-            else None
-        )
+        size = node.input_shape
+        if size is None and declared is not None:
+            size = np.ravel(declared)[-directions:]
         return None if size is None else (channels, *(int(n) for n in np.ravel(size)))
     for field in ("v_threshold", "threshold", "r", "scale"):
         shape = np.shape(getattr(node, field, ()))

@@ -107,8 +107,13 @@ def _pool(name: str, node: Any, shape: Shape, *, average: bool) -> nn.Module:
     kernel, stride, padding = (_sizes(value, 2) for value in (node.kernel_size, node.stride, node.padding))
     if any(k > n + 2 * p for k, n, p in zip(kernel, shape[1:], padding, strict=True)):
         raise ExportError(f"node '{name}' has a kernel {kernel} larger than its padded input {shape}")
-    two = tuple((int(a), int(b)) for a, b in (kernel, stride, padding))
-    return WindowSum(*two, share=1.0 / (kernel[0] * kernel[1]) if average else 1.0)
+    share = 1.0 / (kernel[0] * kernel[1]) if average else 1.0
+    return WindowSum(_pair(kernel), _pair(stride), _pair(padding), share)
+
+
+def _pair(sizes: Shape) -> tuple[int, int]:
+    first, second = sizes
+    return first, second
 
 
 def _flatten(name: str, node: nir.Flatten, shape: Shape, reading: Reading) -> nn.Module:

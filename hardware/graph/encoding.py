@@ -34,7 +34,7 @@ class Encoding:
     """
 
     name: str
-    input_shape: tuple[int, int, int]
+    input_shape: tuple[int, ...]
     time_steps: int
     input_scale: float = 1.0
     logit_scale: float = 1.0
@@ -105,7 +105,7 @@ def encoding_of(graph: nir.NIRGraph) -> Encoding:
     if missing:
         raise GraphError(
             f"the graph's metadata lacks {', '.join(missing)}: it does not say how images are encoded; "
-            "call hardware.interpret or hardware.lava.simulate with integer inputs instead"
+            "give its inputs (--inputs FILE.npz), or call hardware.interpret with them"
         )
     try:
         channels, height, width = _shape(found["input_shape"])

@@ -110,8 +110,9 @@ def node_shapes(graph: nir.NIRGraph) -> dict[str, Shape]:
     sources: dict[str, list[str]] = {name: [] for name in graph.nodes}
     for source, target in graph.edges:
         sources[target].append(source)
-    shapes: dict[str, Shape] = {}
-    for name in execution_order(graph.nodes, sources):
+    feedback = feedback_edges(graph.nodes, sources)
+    shapes: dict[str, Shape] = {name: spiking(name, graph.nodes[name]).shape(graph.nodes[name]) for name, _ in feedback}
+    for name in execution_order(graph.nodes, sources, feedback):
         node = graph.nodes[name]
         if isinstance(node, nir.NIRGraph):
             shapes[name] = tuple(int(n) for n in np.reshape(next(iter(node.output_type.values())), -1))

@@ -60,7 +60,7 @@ class IntegerNeuron:
         """
         if gain:
             _require_above_zero(name, f"gain {gain[0]}", gain[1])
-            threshold = np.asarray(threshold, np.float64) / gain[1]
+            threshold = np.asarray(threshold, np.float64) / _close_to(1.0, gain[1])
         decay = _decay(name, "tau" if current_rate is None else "tau_mem", rate, chip)
         current_decay = None if current_rate is None else _decay(name, "tau_syn", current_rate, chip)
         check_range(name, "threshold", np.floor(threshold), *chip.threshold_range)
@@ -168,6 +168,16 @@ def _decay(name: str, tau: str, rate: np.ndarray, chip: Chip) -> np.ndarray:
     require(name, what, rate * unity, decay, "an integer")
     check_range(name, what, decay, 0, unity)
     return decay.astype(np.int64)
+
+
+def held_rate(rate: np.ndarray, chip: Chip) -> np.ndarray:
+    """A rate as the chip holds it, where it is that but for the rounding of a file's float32."""
+    return _close_to(np.rint(rate * chip.decay_unity) / chip.decay_unity, rate)
+
+
+def _close_to(wanted: np.ndarray | float, values: np.ndarray) -> np.ndarray:
+    """What is wanted wherever the values are that but for rounding; else the values."""
+    return np.where(np.abs(values - wanted) <= TOLERANCE * np.abs(wanted), wanted, values)
 
 
 def _require_above_zero(name: str, what: str, values: np.ndarray) -> None:

@@ -2,32 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from ..errors import InputError
-from .encoding import INPUT_LIMIT, logits_of
+from .encoding import INPUT_LIMIT, Encoding
 
 
 @dataclass(frozen=True)
-class SequenceEncoding:
-    """How a network of sequences is fed and read.
+class SequenceEncoding(Encoding):
+    """How a network of sequences [T, B, *input_shape] is fed and read: spikes, counts or real values, in time.
 
-    input_shape: of one time step of one sample; time_steps: T of its calibration. input_scale: what an input of 1 is
-    worth; low, high: the integers that may arrive; logit_scale: what 1 at the output is worth.
+    input_shape: of one time step of one sample; time_steps: T of its calibration. low, high: the integers that may
+    arrive. logit_scale: what 1 at the output, summed over time, is worth.
     """
 
-    name: str
-    input_shape: tuple[int, ...]
     time_steps: int = 1
-    input_scale: float = 1.0
     low: int = -INPUT_LIMIT
     high: int = INPUT_LIMIT
-    logit_scale: float = 1.0
-
-    events = True  # what is given has time steps of its own
 
     def calibrated(self, inputs: Any) -> SequenceEncoding:
         """The encoding for inputs of this kind, [T, B, *input_shape]: spikes, counts up to 127, or real values.
@@ -62,17 +56,9 @@ class SequenceEncoding:
         """Inputs as they are, float64 [T, B, *input_shape]. Raises InputError for another shape or type."""
         return self._checked(inputs)
 
-    def logits(self, output: Any) -> Any:
-        """What the output population [T, B, ...] is worth, summed over time: [B, ...]."""
-        return logits_of(output, self.logit_scale)
-
     def to_metadata(self) -> dict[str, Any]:
         """Plain values for a graph's metadata."""
         return {"name": self.name, "input_scale": self.input_scale, "output_scale": self.logit_scale}
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values, for JSON."""
-        return asdict(self)
 
     def _checked(self, inputs: Any) -> np.ndarray:
         """What may be shown, float64 [T, B, *input_shape]."""

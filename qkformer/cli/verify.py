@@ -96,6 +96,7 @@ def run_verification(
 
 
 def chosen_targets(against: str) -> dict[str, Target]:
+    """The targets of --against, which are there. Raises InputError and NotAvailableError."""
     names = [name.strip() for name in against.split(",")]
     chosen = get_targets(name for name in names if name != REFERENCE)
     if not chosen:

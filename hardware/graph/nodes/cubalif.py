@@ -7,7 +7,7 @@ import numpy as np
 
 from ...chip.chip import Chip
 from ..float_neuron import FloatNeuron
-from ..neuron import IntegerNeuron, distinct, level_of_rest
+from ..neuron import IntegerNeuron, distinct, held_rate, level_of_rest
 from .kind import Spiking
 
 
@@ -28,7 +28,8 @@ class CubaLIFKind(Spiking):
     def integer(self, name: str, node: nir.CubaLIF, time_step: float, chip: Chip) -> IntegerNeuron:
         """The decays are time_step / tau_mem and time_step / tau_syn."""
         current_rate, rate = _rate(node.tau_syn, time_step), _rate(node.tau_mem, time_step)
-        gain = distinct(node.w_in).astype(np.float64) * current_rate * (distinct(node.r).astype(np.float64) * rate)
+        held, current_held = held_rate(rate, chip), held_rate(current_rate, chip)
+        gain = distinct(node.w_in).astype(np.float64) * current_held * (distinct(node.r).astype(np.float64) * held)
         return IntegerNeuron.of_rate(
             name,
             rate=rate,

@@ -7,7 +7,7 @@ import numpy as np
 
 from ...chip.chip import Chip
 from ..float_neuron import FloatNeuron
-from ..neuron import IntegerNeuron, distinct, level_of_rest
+from ..neuron import IntegerNeuron, distinct, held_rate, level_of_rest
 from .kind import Spiking
 
 
@@ -32,7 +32,7 @@ class LIFKind(Spiking):
             rate=rate,
             threshold=distinct(node.v_threshold) - level_of_rest(name, node.v_leak, node.v_reset),
             chip=chip,
-            gain=("r * time_step / tau", distinct(node.r).astype(np.float64) * rate),
+            gain=("r * time_step / tau", distinct(node.r).astype(np.float64) * held_rate(rate, chip)),
         )
 
     def floating(self, name: str, node: nir.LIF, time_step: float) -> FloatNeuron:

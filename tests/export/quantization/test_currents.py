@@ -1,5 +1,7 @@
 """Synapses that meet share a scale; pools keep their share in it; decays that 12 bits do not hold are told."""
 
+from itertools import pairwise
+
 import nir
 import numpy as np
 import pytest
@@ -79,7 +81,7 @@ def test_an_average_is_a_sum_and_a_scale(where):
     nodes = {"c": conv, "p": pool, "t": lif((2, 2, 2), tau=2e-4, threshold=0.7)}
     path = ["input", *(["c", "p"] if where == "after" else ["p", "c"]), "t", "output"]
     inputs = random_spikes(1, 4, 4)
-    network = export.from_nir(graph_of(nodes, list(zip(path, path[1:], strict=False)), [1, 4, 4], [2, 2, 2]))
+    network = export.from_nir(graph_of(nodes, list(pairwise(path)), [1, 4, 4], [2, 2, 2]))
     fixed = export.quantize(network, inputs)
     assert_one_network(fixed, inputs)
     expected = spikes_of(network, inputs)["t"]
@@ -105,9 +107,7 @@ def test_a_decay_that_is_rounded_is_told():
         "rounded": lif(3, tau=3e-4),
     }
     path = ["input", "a", "exact", "b", "rounded", "output"]
-    fixed = export.quantize(
-        export.from_nir(graph_of(nodes, list(zip(path, path[1:], strict=False)), [3], [3])), random_spikes(3)
-    )
+    fixed = export.quantize(export.from_nir(graph_of(nodes, list(pairwise(path)), [3], [3])), random_spikes(3))
     assert fixed.rounded_decays == {"rounded": "decay 0.333333 is held as 1365/4096"}
 
 
@@ -143,7 +143,7 @@ def test_currents_at_the_output_are_read():
     }
     path = ["input", "a", "s", "b", "output"]
     inputs = random_spikes(3)
-    network = export.from_nir(graph_of(nodes, list(zip(path, path[1:], strict=False)), [3], [2]))
+    network = export.from_nir(graph_of(nodes, list(pairwise(path)), [3], [2]))
     fixed = export.quantize(network, inputs)
     assert_one_network(fixed, inputs)
     torch.testing.assert_close(fixed(inputs), network(inputs), atol=0.5, rtol=0.05)

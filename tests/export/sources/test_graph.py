@@ -1,5 +1,7 @@
 """Any tool's NIR graph as a float network: what NIR says it is, by a naive evaluator; and what has no meaning."""
 
+from itertools import pairwise
+
 import nir
 import numpy as np
 import pytest
@@ -28,7 +30,7 @@ def graph_of(nodes, edges, shape=(2,), outputs=(2,)):
 def chain(*nodes, shape=(2,), outputs=(2,)):
     names = [f"n{i}" for i in range(len(nodes))]
     path = ["in", *names, "out"]
-    return graph_of(dict(zip(names, nodes, strict=True)), list(zip(path, path[1:], strict=False)), shape, outputs)
+    return graph_of(dict(zip(names, nodes, strict=True)), list(pairwise(path)), shape, outputs)
 
 
 @random_examples(150)
@@ -89,7 +91,7 @@ def test_an_input_without_a_shape_has_what_its_reader_needs():
 def test_names_that_modules_have_are_no_trouble():
     nodes = {"run": DENSE, "input": lif(), "encoding": nir.Linear(np.eye(2)), "output": lif()}
     path = ["in", "run", "input", "encoding", "output", "out"]
-    network = export.from_nir(graph_of(nodes, list(zip(path, path[1:], strict=False))))
+    network = export.from_nir(graph_of(nodes, list(pairwise(path))))
     with record_spikes(network) as trace:
         network(np.ones((3, 1, 2)))
     assert len(trace) == 3
