@@ -17,8 +17,8 @@ BEGIN, END = "<!-- tools: docs/interoperability.py -->", "<!-- end of tools -->"
 
 RUN = {  # what the targets refuse, each with its reason in hardware/targets/
     "snntorch": ("snnTorch", "IF, which it reads with a leak of 0.9"),
-    "spikingjelly": ("SpikingJelly", "-"),
-    "norse": ("Norse", "IF, whose r it ignores; wired by nirtorch, as its own `from_nir` runs depth first"),
+    "spikingjelly": ("SpikingJelly", "nothing of ours"),
+    "norse": ("Norse", "nothing of ours; wired by nirtorch, as its own `from_nir` runs depth first"),
 }
 
 

@@ -11,7 +11,10 @@ from .witness import WitnessTarget
 
 
 class NorseTarget(WitnessTarget):
-    """LIFs become LIFBoxCell, which ignores r: the profile writes r = 1."""
+    """LIFs become LIFBoxCell, which ignores r: the profile writes r = 1 (norse 1.1.0, torch/utils/import_nir.py:125).
+
+    IFs become IAFCell, which adds its input whatever r and the time step: so does ours, whose gain is 1.
+    """
 
     name = "norse"
     title = "Norse"
@@ -19,8 +22,6 @@ class NorseTarget(WitnessTarget):
     package = "norse"
     tested = "1.1.0"
     packages = ("norse", "nirtorch")
-    # An IF's r is ignored: 10^-4 of a current arrives (norse 1.1.0, torch/utils/import_nir.py:96).
-    reads = tuple(kind for kind in WitnessTarget.reads if kind is not nir.IF)
 
     def load(self, graph: nir.NIRGraph) -> Any:
         """The tool's modules; its own `from_nir` (nirtorch.load) runs them depth first, not in order of execution."""
@@ -30,7 +31,7 @@ class NorseTarget(WitnessTarget):
         def module_of(node: nir.NIRNode) -> Any:
             return _import_norse_module(node, dt=TIME_STEP)
 
-        kinds = (nir.Conv2d, nir.Affine, nir.Linear, nir.SumPool2d, nir.LIF)
+        kinds = (nir.Conv2d, nir.Affine, nir.Linear, nir.SumPool2d, nir.LIF, nir.IF)
         return nirtorch.nir_to_torch(graph, dict.fromkeys(kinds, module_of))
 
 
