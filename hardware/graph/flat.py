@@ -10,8 +10,9 @@ import nir
 import numpy as np
 
 from ..chip.chip import Chip
+from ..errors import GraphError
 from ..progress import Progress
-from .nodes import Memoryless, Spiking, kind_of
+from .nodes import Delaying, Memoryless, Spiking, kind_of
 from .operations import Operation
 from .windows import Shape
 
@@ -87,6 +88,8 @@ def at_rest(graph: FlatGraph) -> dict[str, np.ndarray]:
         kind = kind_of(node)
         if isinstance(kind, Memoryless):
             passed_on[name] = kind.at_rest(name, node, result[name])
+        elif isinstance(kind, Delaying) and np.any(result[name]):
+            raise GraphError(f"a bias of {result[name].max():g} arrives at '{name}', a Delay; add it behind the delay")
         else:
             passed_on[name] = np.zeros(graph.shapes[name])
     return result

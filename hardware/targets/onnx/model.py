@@ -91,6 +91,8 @@ def checked(graph: nir.NIRGraph, *, chip: Chip = LOIHI_2, fused: bool = True) ->
     check_numbers(flat)
     for name, _ in sorted(flat.feedback):
         raise GraphError(f"'{name}' hears its own spikes; this target runs no recurrent networks")
+    for name in flat.names_of(nir.Delay):
+        raise GraphError(f"node '{name}' is a Delay; this target has none")
     for name in flat.names_of(nir.Conv1d):
         raise GraphError(f"node '{name}' is a Conv1d; this target has none, give it as a Conv2d of one row")
     for name in flat.populations:
