@@ -12,7 +12,7 @@ import numpy as np
 from ..chip.chip import Chip
 from ..errors import GraphError
 from ..progress import Progress
-from .nodes import Delaying, Memoryless, Spiking, kind_of
+from .nodes import Delaying, Memoryless, Readout, Spiking, kind_of
 from .operations import Operation
 from .windows import Shape
 
@@ -56,6 +56,10 @@ class FlatGraph:
     def is_population(self, name: str) -> bool:
         """Whether a node spikes."""
         return isinstance(kind_of(self.nodes[name]), Spiking)
+
+    def is_readout(self, name: str) -> bool:
+        """Whether a node is a membrane that an Output shows."""
+        return isinstance(kind_of(self.nodes[name]), Readout)
 
     def is_synapse(self, name: str) -> bool:
         """Whether a node takes a time step on a chip, on the way from one population to another."""

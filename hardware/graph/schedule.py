@@ -118,6 +118,10 @@ class _Scheduler:
                 self.plan.populations[name] = ScheduledPopulation(name, "input", shape, 0)
             elif isinstance(kind := kind_of(node), Delaying):
                 self._add_delay(name, shape, kind.steps(node, TIME_STEP))
+            elif self.graph.is_readout(name):
+                raise GraphError(
+                    f"'{name}' is a {type(node).__name__}, a membrane that is read: only the interpreter has it"
+                )
             elif self.graph.is_population(name):
                 self._add(name, "neuron", shape, self._terms(name))
             elif name in self.graph.outputs:

@@ -21,7 +21,7 @@ Interval = tuple[float, float]
 
 class NodeKind(ABC):
     """One kind of node: an Input or Output (`Port`), one without memory (`Memoryless`), one that waits
-    (`Delaying`) or one that spikes (`Spiking`).
+    (`Delaying`), a membrane that is read (`Readout`) or one that spikes (`Spiking`).
 
     The methods take the node itself; `name` is what an error calls it.
     """
@@ -94,6 +94,18 @@ class Delaying(NodeKind):
     @abstractmethod
     def steps(self, node: Any, time_step: float) -> np.ndarray:
         """How many time steps each value waits, int64 in the shape of what arrives."""
+
+
+class Readout(NodeKind):
+    """A membrane that an Output shows, and that never fires."""
+
+    @abstractmethod
+    def integer(self, name: str, node: Any, time_step: float, chip: Chip) -> IntegerNeuron:
+        """The chip's neuron whose membrane it is. Raises GraphError or RangeError if there is none."""
+
+    @abstractmethod
+    def floating(self, name: str, node: Any, time_step: float) -> FloatNeuron:
+        """The same by Euler's rule."""
 
 
 class Spiking(NodeKind):

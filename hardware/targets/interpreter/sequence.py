@@ -18,7 +18,7 @@ from ...graph.delay_line import delayed
 from ...graph.flat import at_rest, visit
 from ...graph.flatten import flatten
 from ...graph.neuron import TIME_STEP
-from ...graph.nodes import Delaying, Memoryless, Spiking, kind_of
+from ...graph.nodes import Delaying, Memoryless, Readout, Spiking, kind_of
 from ...progress import Progress
 from ...trace.spike_trace import SpikeTrace
 from .stepwise import IntegerNetwork, run_stepwise
@@ -47,7 +47,8 @@ def interpret(
     trace goes, such as a PackedTrace for networks whose traces exceed memory; a SpikeTrace unless given.
 
     Returns the spikes of every LIF, CubaLIF, IF and Threshold, int8 [T, B, ...], and the sums at every Output node,
-    int32 [T, B, ...], by node name in execution order.
+    int32 [T, B, ...], by node name in execution order; where an Output shows an I, LI or CubaLI, its membrane in the
+    chip's fractions of a synaptic unit.
     Raises GraphError for a graph that cannot be run, RangeError for a number outside the chip's formats.
     """
     flat = flatten(graph, fused=fused, chip=chip)
@@ -63,6 +64,9 @@ def interpret(
         elif isinstance(kind, Delaying):
             check_message(name, "sum of messages", total, flat.chip)
             values[name] = delayed(total, kind.steps(node, time_step))
+        elif isinstance(kind, Readout):
+            sums, bias = arriving_sums(flat, name, total, resting[name])
+            values[name] = kind.integer(name, node, time_step, chip).read(name, sums, bias)
         elif isinstance(kind, Spiking):
             sums, bias = arriving_sums(flat, name, total, resting[name])
             values[name] = kind.integer(name, node, time_step, chip).run(name, sums, bias)

@@ -20,7 +20,7 @@ from ...graph.delay_line import DelayLine
 from ...graph.flat import FlatGraph, add, at_rest
 from ...graph.flatten import flatten
 from ...graph.neuron import TIME_STEP, IntegerNeuron, NeuronState
-from ...graph.nodes import Delaying, Memoryless, kind_of, spiking
+from ...graph.nodes import Delaying, Memoryless, Readout, Spiking, kind_of
 from ...progress import Progress
 from ...trace.spike_trace import SpikeTrace
 from .values import arriving_sums, check_inputs, pass_on, shown
@@ -90,6 +90,8 @@ class SteppedNetwork(ABC):
             elif name in self.lines:
                 self.check_delayed(name, total)
                 values[name] = self.lines[name].step(total)
+            elif flat.is_readout(name):
+                values[name] = self.read(t, name, total)
             elif flat.is_population(name):
                 spikes = self.fire(t, name, total)
                 values[name] = spikes.astype(np.float64)
@@ -114,6 +116,10 @@ class SteppedNetwork(ABC):
         """Where a population fires for the sum that arrives, [B, ...]."""
 
     @abstractmethod
+    def read(self, t: int, name: str, total: np.ndarray) -> np.ndarray:
+        """The membrane of a node that is read for the sum that arrives, [B, ...]."""
+
+    @abstractmethod
     def show(self, name: str, total: np.ndarray) -> np.ndarray:
         """What an output shows of the sum that arrives, [B, ...]."""
 
@@ -125,8 +131,9 @@ class IntegerNetwork(SteppedNetwork):
         super().__init__(flat, time_step)
         self.resting = at_rest(flat)
         self.neurons: dict[str, IntegerNeuron] = {
-            name: spiking(name, flat.nodes[name]).integer(name, flat.nodes[name], time_step, flat.chip)
-            for name in flat.populations
+            name: kind.integer(name, node, time_step, flat.chip)
+            for name, node in flat.nodes.items()
+            if isinstance(kind := kind_of(node), (Spiking, Readout))
         }
 
     def pass_on(self, name: str, total: np.ndarray) -> np.ndarray:
@@ -136,6 +143,13 @@ class IntegerNetwork(SteppedNetwork):
 
     def fire(self, t: int, name: str, total: np.ndarray) -> np.ndarray:
         """Checked against the limits of a sum."""
+        return self.neurons[name].fire(self._charged(t, name, total))
+
+    def read(self, t: int, name: str, total: np.ndarray) -> np.ndarray:
+        """In units of the membrane, checked against the limits of a sum."""
+        return self._charged(t, name, total).membrane.astype(np.float64)
+
+    def _charged(self, t: int, name: str, total: np.ndarray) -> NeuronState:
         neuron = self.neurons[name]
         sums, bias = arriving_sums(self.flat, name, total[None], self.resting[name])
         if name not in self.states:
@@ -143,7 +157,7 @@ class IntegerNetwork(SteppedNetwork):
         state = self.states[name]
         neuron.charge(state, sums[0], bias)
         neuron.check(name, state, f" at time step {t}")
-        return neuron.fire(state)
+        return state
 
     def check_delayed(self, name: str, total: np.ndarray) -> None:
         """Against the limit of a message."""
