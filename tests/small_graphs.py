@@ -8,6 +8,14 @@ import numpy as np
 TIME_STEP = 1e-4
 
 
+class Unknown(nir.NIRNode):
+    """A node of no kind that is known."""
+
+    def __init__(self, shape=(1, 2, 2)):
+        shape = np.array(shape)
+        self.input_type, self.output_type, self.metadata = {"input": shape}, {"output": shape}, {}
+
+
 def lif(shape, decay=2048, threshold=0) -> nir.LIF:
     """A leaky neuron that fires above `threshold`; decay in 1/4096."""
     tau, everywhere = 4096 / decay, np.ones(shape, np.float32)

@@ -10,8 +10,9 @@ import nir
 import numpy as np
 
 from ..chip.chip import Chip
+from ..errors import GraphError
 from ..progress import Progress
-from .nodes import Memoryless, Spiking, kind_of
+from .nodes import Delaying, Memoryless, Readout, Spiking, kind_of
 from .operations import Operation
 from .windows import Shape
 
@@ -56,6 +57,10 @@ class FlatGraph:
         """Whether a node spikes."""
         return isinstance(kind_of(self.nodes[name]), Spiking)
 
+    def is_readout(self, name: str) -> bool:
+        """Whether a node is a membrane that an Output shows."""
+        return isinstance(kind_of(self.nodes[name]), Readout)
+
     def is_synapse(self, name: str) -> bool:
         """Whether a node takes a time step on a chip, on the way from one population to another."""
         kind = kind_of(self.nodes[name])
@@ -87,6 +92,8 @@ def at_rest(graph: FlatGraph) -> dict[str, np.ndarray]:
         kind = kind_of(node)
         if isinstance(kind, Memoryless):
             passed_on[name] = kind.at_rest(name, node, result[name])
+        elif isinstance(kind, Delaying) and np.any(result[name]):
+            raise GraphError(f"a bias of {result[name].max():g} arrives at '{name}', a Delay; add it behind the delay")
         else:
             passed_on[name] = np.zeros(graph.shapes[name])
     return result

@@ -19,7 +19,7 @@ from ..errors import GraphError
 from .cycles import apart, execution_order, feedback_edges
 from .flat import FlatGraph
 from .marks import check_mark, mark_of, marked_operation
-from .nodes import NodeKind, kind_of, node_kinds, spiking
+from .nodes import NodeKind, Readout, kind_of, node_kinds, spiking
 from .operations import Operation
 from .parameters import check_node, check_size
 from .windows import Shape
@@ -66,10 +66,23 @@ def flatten(
             kind.check_integers(name, nodes[name], chip)
         shapes[name] = kind.output_shape(name, nodes[name], *_arriving(name, nodes[name], sources[name], shapes))
         check_size(name, shapes[name])
+    _check_readouts(nodes, sources)
     order = _outputs_in_rows(graph, nodes, order, sources, shapes)
     flat = {name: nodes[name] for name in order}
     read = {name: tuple(sources[name]) for name in order}
     return FlatGraph(flat, read, shapes, chip, frozenset(inlined.internal), feedback)
+
+
+def _check_readouts(nodes: dict[str, Any], sources: dict[str, list[str]]) -> None:
+    """Raise GraphError unless a membrane that is read is all that an Output shows, and nobody else reads it."""
+    for name, read in sources.items():
+        for source in read:
+            alone = isinstance(nodes[name], nir.Output) and len(read) == 1
+            if isinstance(kind_of(nodes[source]), Readout) and not alone:
+                kind = type(nodes[source]).__name__
+                raise GraphError(
+                    f"'{source}' is a {kind}, a membrane that an Output shows alone; '{name}' reads it too"
+                )
 
 
 def _outputs_in_rows(

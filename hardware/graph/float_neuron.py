@@ -78,6 +78,15 @@ class FloatNeuron:
         state.membrane = np.where(fired, self.reset, membrane)
         return fired, excess
 
+    def read(self, current: np.ndarray) -> np.ndarray:
+        """The membrane for currents [T, B, ...], of a neuron that never fires."""
+        state = self.rest(current.shape[1:])
+        membranes = np.empty(current.shape)
+        for t, arriving in enumerate(current):
+            self.step(state, arriving)
+            membranes[t] = state.membrane
+        return membranes
+
     def run(self, current: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Spikes, int8, and membrane minus threshold before any reset, for currents [T, B, ...], from rest."""
         state = self.rest(current.shape[1:])

@@ -19,7 +19,7 @@ from .equality import same_graph
 from .flat import FlatGraph
 from .gates.primitives import MARK
 from .neuron import TIME_STEP
-from .nodes import Memoryless, Spiking, kind_of
+from .nodes import Delaying, Memoryless, Spiking, kind_of
 from .operations import Operation, operations
 
 SAMPLES = 125  # every combination of five rates for three inputs (self_attention.py)
@@ -100,6 +100,8 @@ def evaluate(gates: FlatGraph, inputs: np.ndarray) -> np.ndarray:
         kind = kind_of(node)
         if isinstance(kind, Memoryless):
             values[name] = kind.apply(node, total) + kind.bias(node)
+        elif isinstance(kind, Delaying):
+            raise GraphError(f"'{name}' has a memory; gates have none")
         elif isinstance(kind, Spiking):
             neuron = kind.integer(name, node, TIME_STEP, gates.chip)
             if not neuron.forgets:

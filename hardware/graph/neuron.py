@@ -123,6 +123,16 @@ class IntegerNeuron:
             spikes[t] = self.fire(state)
         return spikes
 
+    def read(self, name: str, sums: np.ndarray, bias: np.ndarray) -> np.ndarray:
+        """The membrane [T, B, ...] of a neuron that never fires; else as `run`."""
+        state = self.rest(sums.shape[1:])
+        membranes = np.empty(sums.shape)
+        for t, arriving in enumerate(sums):
+            self.charge(state, arriving, bias)
+            self.check(name, state, f" at time step {t}")
+            membranes[t] = state.membrane
+        return membranes
+
     def synaptic_threshold(self, name: str) -> np.ndarray:
         """The threshold in synaptic units, as Loihi holds it.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ..chip.arithmetic import encode_bias
 from .flat import FlatGraph, at_rest
 from .neuron import TIME_STEP, IntegerNeuron
-from .nodes import spiking
+from .nodes import Readout, Spiking, kind_of, spiking
 
 
 def integer_neuron(graph: FlatGraph, name: str) -> IntegerNeuron:
@@ -17,6 +17,8 @@ def integer_neuron(graph: FlatGraph, name: str) -> IntegerNeuron:
 def check_numbers(graph: FlatGraph) -> None:
     """Raise GraphError or RangeError, which name the population, unless all neurons and biases have the chip's form."""
     resting = at_rest(graph)
-    for name in graph.populations:
-        integer_neuron(graph, name)
-        encode_bias(name, resting[name], graph.chip)
+    for name, node in graph.nodes.items():
+        kind = kind_of(node)
+        if isinstance(kind, (Readout, Spiking)):
+            kind.integer(name, node, TIME_STEP, graph.chip)
+            encode_bias(name, resting[name], graph.chip)

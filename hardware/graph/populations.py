@@ -16,10 +16,11 @@ import numpy as np
 
 from ..chip import LOIHI_2
 from ..chip.chip import Chip
+from .delay_line import delayed
 from .flat import FlatGraph, add, at_rest
 from .flatten import flatten
 from .neuron import TIME_STEP, IntegerNeuron
-from .nodes import memoryless, spiking
+from .nodes import Delaying, kind_of, memoryless, spiking
 from .operations import Operation
 
 
@@ -87,7 +88,7 @@ class PopulationGraph:
         return [name for name in self.flat.nodes if self.flat.is_population(name) or name in self.flat.outputs]
 
     def path(self, name: str) -> list[str]:
-        """The linear nodes between a population and those that it reads, in execution order."""
+        """The nodes that are no populations between a population and those that it reads, in execution order."""
         found: set[str] = set()
         open_ends = list(self.flat.sources[name])
         while open_ends:
@@ -130,7 +131,8 @@ class PopulationGraph:
         found = {}
         for node_name in self.path(name):
             node = self.flat.nodes[node_name]
-            for field, values in memoryless(node_name, node).parameters(node).items():
+            kind = kind_of(node)
+            for field, values in (kind.parameters(node) if kind else {}).items():
                 found[f"{node_name}.{field}"] = values
         if neuron := self._neuron(name):
             shape = self.flat.shapes[name]
@@ -168,8 +170,12 @@ class PopulationGraph:
             total = add(arriving)
             if node_name != name:
                 node = self.flat.nodes[node_name]
-                out = memoryless(node_name, node).apply(node, total.reshape(-1, *total.shape[2:]))
-                total = out.reshape(*steps, *out.shape[1:])
+                kind = kind_of(node)
+                if isinstance(kind, Delaying):
+                    total = delayed(total, kind.steps(node, TIME_STEP))
+                else:
+                    out = memoryless(node_name, node).apply(node, total.reshape(-1, *total.shape[2:]))
+                    total = out.reshape(*steps, *out.shape[1:])
             computed[node_name] = total
         current: np.ndarray = np.rint(computed[name] * self.flat.chip.fraction).astype(np.int64)
         return current

@@ -15,17 +15,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from ..chip.chip import Chip
 from ..errors import GraphError
 from .flat import FlatGraph
-from .nodes import Memoryless, kind_of, memoryless
+from .neuron import TIME_STEP
+from .nodes import Delaying, Memoryless, kind_of, memoryless
 from .operations import Operation
 from .synapse import Synapse
 
 
 @dataclass(frozen=True)
 class ScheduledPopulation:
-    """kind: "input", "neuron", "relay" (sends on its graded sum) or "output" (a relay that is read)."""
+    """kind: "input", "neuron", "relay" (of a graded sum), "delay" (one that waits) or "output" (one that is read)."""
 
     name: str
     kind: str
@@ -58,12 +61,16 @@ class Connection:
 
 @dataclass
 class Schedule:
-    """Populations in execution order, the connections between them, and what each synapse is, by its node's name."""
+    """Populations in execution order, the connections between them, and what each synapse is, by its node's name.
+
+    delays: how many time steps each value of a "delay" waits, none of which the next window sees.
+    """
 
     chip: Chip
     populations: dict[str, ScheduledPopulation] = field(default_factory=dict)
     connections: list[Connection] = field(default_factory=list)
     synapses: dict[str, Synapse] = field(default_factory=dict)
+    delays: dict[str, np.ndarray] = field(default_factory=dict)
 
     def arriving(self, name: str) -> list[Connection]:
         """The connections into a population."""
@@ -109,6 +116,12 @@ class _Scheduler:
                 self.plan.synapses[name] = memoryless(name, node).synapse(name, node, in_shape, shape)
             elif name == self.graph.input_name:
                 self.plan.populations[name] = ScheduledPopulation(name, "input", shape, 0)
+            elif isinstance(kind := kind_of(node), Delaying):
+                self._add_delay(name, shape, kind.steps(node, TIME_STEP))
+            elif self.graph.is_readout(name):
+                raise GraphError(
+                    f"'{name}' is a {type(node).__name__}, a membrane that is read: only the interpreter has it"
+                )
             elif self.graph.is_population(name):
                 self._add(name, "neuron", shape, self._terms(name))
             elif name in self.graph.outputs:
@@ -158,7 +171,7 @@ class _Scheduler:
                 source = self._held_back(source, depth - 1)
             source = self._within_reach(source, depth)
             connections.append(Connection(source, name, synapse, self._wait(source, depth)))
-        if kind == "relay":
+        if kind in ("relay", "delay"):
             self._check_relay(name)
         internal = name in self.graph.internal
         self.plan.populations[name] = ScheduledPopulation(name, kind, shape, depth, internal)
@@ -177,6 +190,20 @@ class _Scheduler:
     def _check_relay(self, name: str) -> None:
         if not self.graph.chip.graded_spikes:
             raise GraphError(f"'{name}' is a sum for a relay to send on; spikes of {self.graph.chip.title} carry none")
+
+    def _add_delay(self, name: str, shape: tuple[int, ...], steps: np.ndarray) -> None:
+        """Relays that wait, the last of them called as the node, of which none waits over the chip's limit."""
+        limit = self.graph.chip.delay_limit
+        waits = []
+        while steps.max(initial=0) > limit:
+            waits.append(np.minimum(steps, limit))
+            steps = steps - waits[-1]
+        terms = self._terms(name)
+        for index, wait in enumerate([*waits, steps]):
+            relay = name if index == len(waits) else self._own_name(f"{name}.{index + 1}")
+            self._add(relay, "delay", shape, terms)
+            self.plan.delays[relay] = wait
+            terms = [relay]
 
     def _own_name(self, name: str) -> str:
         """A name for a relay that no node of the graph has."""

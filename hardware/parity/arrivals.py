@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from ..graph.nodes import memoryless
+from ..graph.nodes import Delaying, kind_of, memoryless
 from ..graph.populations import PopulationGraph
 from .explanation import Arrival
 
@@ -24,7 +24,7 @@ def arrivals(
 ) -> list[Arrival] | None:
     """What reached a neuron at one time step, the largest contribution first. values: [T, B, ...] by population.
 
-    None behind the operation of a marked nested graph, which has no weights.
+    None behind the operation of a marked nested graph, which has no weights, and behind a Delay, which has memory.
     """
     weights = weights_of(populations, name, neuron)
     if weights is None:
@@ -55,6 +55,8 @@ def weights_of(populations: PopulationGraph, name: str, neuron: tuple[int, ...])
     pass_on(name, start)
     for node_name in reversed(populations.path(name)):
         node = flat.nodes[node_name]
+        if isinstance(kind_of(node), Delaying):
+            return None
         gradient = memoryless(node_name, node).transpose(node, weights.pop(node_name), flat.in_shape(node_name))
         if gradient is None:
             return None

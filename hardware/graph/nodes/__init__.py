@@ -8,9 +8,20 @@ from functools import cache
 from typing import Any
 
 from ...errors import GraphError
-from .kind import Memoryless, NodeKind, Port, Spiking
+from .kind import Delaying, Memoryless, NodeKind, Port, Readout, Spiking
 
-__all__ = ["Memoryless", "NodeKind", "Port", "Spiking", "kind_of", "memoryless", "node_kinds", "spiking"]
+__all__ = [
+    "Delaying",
+    "Memoryless",
+    "NodeKind",
+    "Port",
+    "Readout",
+    "Spiking",
+    "kind_of",
+    "memoryless",
+    "node_kinds",
+    "spiking",
+]
 
 
 @cache

@@ -20,7 +20,8 @@ Interval = tuple[float, float]
 
 
 class NodeKind(ABC):
-    """One kind of node: an Input or Output (`Port`), one without memory (`Memoryless`) or one that spikes (`Spiking`).
+    """One kind of node: an Input or Output (`Port`), one without memory (`Memoryless`), one that waits
+    (`Delaying`), a membrane that is read (`Readout`) or one that spikes (`Spiking`).
 
     The methods take the node itself; `name` is what an error calls it.
     """
@@ -32,7 +33,7 @@ class NodeKind(ABC):
         """The shape that a node gives for what `source` gives. Raises GraphError if it does not fit."""
 
     def parameters(self, node: Any) -> Mapping[str, np.ndarray]:
-        """Weights and biases by the name of their field; those called `bias` are added, all others multiply."""
+        """Weights and biases by the name of their field; `bias` is added, `delay` waits, others multiply."""
         return {}
 
     def check_integers(self, name: str, node: Any, chip: Chip) -> None:
@@ -85,6 +86,26 @@ class Memoryless(NodeKind):
 
     def check_inputs(self, name: str, node: Any, x: np.ndarray) -> None:
         """Raise RangeError for an input that the node cannot be executed on."""
+
+
+class Delaying(NodeKind):
+    """A node that gives what arrived earlier."""
+
+    @abstractmethod
+    def steps(self, node: Any, time_step: float) -> np.ndarray:
+        """How many time steps each value waits, int64 in the shape of what arrives."""
+
+
+class Readout(NodeKind):
+    """A membrane that an Output shows, and that never fires."""
+
+    @abstractmethod
+    def integer(self, name: str, node: Any, time_step: float, chip: Chip) -> IntegerNeuron:
+        """The chip's neuron whose membrane it is. Raises GraphError or RangeError if there is none."""
+
+    @abstractmethod
+    def floating(self, name: str, node: Any, time_step: float) -> FloatNeuron:
+        """The same by Euler's rule."""
 
 
 class Spiking(NodeKind):

@@ -11,11 +11,12 @@ import nir
 import numpy as np
 
 from ...errors import GraphError, RangeError
+from ...graph.delay_line import delayed
 from ...graph.flat import FlatGraph, visit
 from ...graph.flatten import flatten
 from ...graph.float_neuron import FloatNeuron
 from ...graph.neuron import TIME_STEP
-from ...graph.nodes import Memoryless, Spiking, kind_of, memoryless, spiking
+from ...graph.nodes import Delaying, Memoryless, Readout, Spiking, kind_of, memoryless
 from ...progress import Progress
 from ...trace.spike_trace import SpikeTrace
 from .stepwise import SteppedNetwork, run_stepwise
@@ -55,6 +56,10 @@ def interpret_float(
             values[name] = _pass_on(flat, name, total.reshape(-1, *total.shape[2:])).reshape(
                 *total.shape[:2], *flat.shapes[name]
             )
+        elif isinstance(kind, Delaying):
+            values[name] = delayed(total, kind.steps(node, TIME_STEP))
+        elif isinstance(kind, Readout):
+            values[name] = kind.floating(name, node, TIME_STEP).read(total)
         elif isinstance(kind, Spiking):
             with np.errstate(over="ignore", invalid="ignore"):
                 values[name], excess = kind.floating(name, node, TIME_STEP).run(total)
@@ -71,11 +76,12 @@ class FloatNetwork(SteppedNetwork):
     """In float64. excesses: each population's membrane minus its threshold, [T, B, ...]."""
 
     def __init__(self, flat: FlatGraph, time_steps: int):
-        super().__init__(flat)
+        super().__init__(flat, TIME_STEP)
         self.time_steps = time_steps
         self.neurons: dict[str, FloatNeuron] = {
-            name: spiking(name, flat.nodes[name]).floating(name, flat.nodes[name], TIME_STEP)
-            for name in flat.populations
+            name: kind.floating(name, node, TIME_STEP)
+            for name, node in flat.nodes.items()
+            if isinstance(kind := kind_of(node), (Spiking, Readout))
         }
         self.excesses: dict[str, np.ndarray] = {}
 
@@ -94,6 +100,17 @@ class FloatNetwork(SteppedNetwork):
             fired, self.excesses[name][t] = self.neurons[name].step(self.states[name], total)
         _check_finite(name, "membrane", self.excesses[name][t])
         return fired
+
+    def check_delayed(self, name: str, total: np.ndarray) -> None:
+        """Against what float64 holds."""
+        _check_finite(name, "sum", total)
+
+    def read(self, t: int, name: str, total: np.ndarray) -> np.ndarray:
+        """By Euler's rule."""
+        if not t:
+            self.states[name] = self.neurons[name].rest(total.shape)
+        self.neurons[name].step(self.states[name], total)
+        return self.states[name].membrane
 
     def show(self, name: str, total: np.ndarray) -> np.ndarray:
         """As it is."""

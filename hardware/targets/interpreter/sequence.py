@@ -14,10 +14,11 @@ import numpy as np
 from ...chip import LOIHI_2
 from ...chip.arithmetic import check_message
 from ...chip.chip import Chip
+from ...graph.delay_line import delayed
 from ...graph.flat import at_rest, visit
 from ...graph.flatten import flatten
 from ...graph.neuron import TIME_STEP
-from ...graph.nodes import Memoryless, Spiking, kind_of
+from ...graph.nodes import Delaying, Memoryless, Readout, Spiking, kind_of
 from ...progress import Progress
 from ...trace.spike_trace import SpikeTrace
 from .stepwise import IntegerNetwork, run_stepwise
@@ -36,8 +37,9 @@ def interpret(
 ) -> MutableMapping[str, np.ndarray]:
     """Run a NIR graph of integer weights on integer inputs.
 
-    graph: Conv2d, Linear, Affine, SumPool2d, AvgPool2d, Flatten, Scale, Threshold, IF, LIF, CubaLIF, nested NIRGraph,
-    Input, Output; values on edges into one node are summed. A cycle through one population means one time step.
+    graph: Conv1d, Conv2d, Linear, Affine, SumPool2d, AvgPool2d, Flatten, Scale, Delay, Threshold, IF, LIF, CubaLIF,
+    nested NIRGraph, Input, Output; values on edges into one node are summed. A cycle through one population means one
+    time step.
     Neurons start at rest (see IntegerNeuron for the update; the comparison is strict).
     inputs: integers [T, B, *input shape]. fused: run marked nested graphs whose gates prove the mark as the one
     operation that they compute; without it, gate by gate. time_step: seconds. chip: whose formats.
@@ -45,7 +47,8 @@ def interpret(
     trace goes, such as a PackedTrace for networks whose traces exceed memory; a SpikeTrace unless given.
 
     Returns the spikes of every LIF, CubaLIF, IF and Threshold, int8 [T, B, ...], and the sums at every Output node,
-    int32 [T, B, ...], by node name in execution order.
+    int32 [T, B, ...], by node name in execution order; where an Output shows an I, LI or CubaLI, its membrane in the
+    chip's fractions of a synaptic unit.
     Raises GraphError for a graph that cannot be run, RangeError for a number outside the chip's formats.
     """
     flat = flatten(graph, fused=fused, chip=chip)
@@ -58,6 +61,12 @@ def interpret(
         kind = kind_of(node)
         if isinstance(kind, Memoryless):
             values[name] = pass_on(flat, name, total)
+        elif isinstance(kind, Delaying):
+            check_message(name, "sum of messages", total, flat.chip)
+            values[name] = delayed(total, kind.steps(node, time_step))
+        elif isinstance(kind, Readout):
+            sums, bias = arriving_sums(flat, name, total, resting[name])
+            values[name] = kind.integer(name, node, time_step, chip).read(name, sums, bias)
         elif isinstance(kind, Spiking):
             sums, bias = arriving_sums(flat, name, total, resting[name])
             values[name] = kind.integer(name, node, time_step, chip).run(name, sums, bias)

@@ -16,10 +16,11 @@ import numpy as np
 from ...chip import LOIHI_2
 from ...chip.arithmetic import check_message
 from ...chip.chip import Chip
+from ...graph.delay_line import DelayLine
 from ...graph.flat import FlatGraph, add, at_rest
 from ...graph.flatten import flatten
 from ...graph.neuron import TIME_STEP, IntegerNeuron, NeuronState
-from ...graph.nodes import Memoryless, kind_of, spiking
+from ...graph.nodes import Delaying, Memoryless, Readout, Spiking, kind_of
 from ...progress import Progress
 from ...trace.spike_trace import SpikeTrace
 from .values import arriving_sums, check_inputs, pass_on, shown
@@ -62,8 +63,13 @@ def run_stepwise(
 class SteppedNetwork(ABC):
     """A network between two time steps. previous: the spikes that feedback carries from one to the next."""
 
-    def __init__(self, flat: FlatGraph):
+    def __init__(self, flat: FlatGraph, time_step: float):
         self.flat = flat
+        self.lines = {
+            name: DelayLine(kind.steps(node, time_step))
+            for name, node in flat.nodes.items()
+            if isinstance(kind := kind_of(node), Delaying)
+        }
         self.states: dict[str, NeuronState] = {}
         self.previous: dict[str, np.ndarray] = {}
 
@@ -81,6 +87,11 @@ class SteppedNetwork(ABC):
             )
             if isinstance(kind_of(node), Memoryless):
                 values[name] = self.pass_on(name, total)
+            elif name in self.lines:
+                self.check_delayed(name, total)
+                values[name] = self.lines[name].step(total)
+            elif flat.is_readout(name):
+                values[name] = self.read(t, name, total)
             elif flat.is_population(name):
                 spikes = self.fire(t, name, total)
                 values[name] = spikes.astype(np.float64)
@@ -93,12 +104,20 @@ class SteppedNetwork(ABC):
         return emitted
 
     @abstractmethod
+    def check_delayed(self, name: str, total: np.ndarray) -> None:
+        """Raise RangeError for a sum that no delay can hold, [B, ...]."""
+
+    @abstractmethod
     def pass_on(self, name: str, total: np.ndarray) -> np.ndarray:
         """What a node without memory gives for the sum that arrives, [B, ...]."""
 
     @abstractmethod
     def fire(self, t: int, name: str, total: np.ndarray) -> np.ndarray:
         """Where a population fires for the sum that arrives, [B, ...]."""
+
+    @abstractmethod
+    def read(self, t: int, name: str, total: np.ndarray) -> np.ndarray:
+        """The membrane of a node that is read for the sum that arrives, [B, ...]."""
 
     @abstractmethod
     def show(self, name: str, total: np.ndarray) -> np.ndarray:
@@ -109,11 +128,12 @@ class IntegerNetwork(SteppedNetwork):
     """In the integer arithmetic of a chip."""
 
     def __init__(self, flat: FlatGraph, time_step: float):
-        super().__init__(flat)
+        super().__init__(flat, time_step)
         self.resting = at_rest(flat)
         self.neurons: dict[str, IntegerNeuron] = {
-            name: spiking(name, flat.nodes[name]).integer(name, flat.nodes[name], time_step, flat.chip)
-            for name in flat.populations
+            name: kind.integer(name, node, time_step, flat.chip)
+            for name, node in flat.nodes.items()
+            if isinstance(kind := kind_of(node), (Spiking, Readout))
         }
 
     def pass_on(self, name: str, total: np.ndarray) -> np.ndarray:
@@ -123,6 +143,13 @@ class IntegerNetwork(SteppedNetwork):
 
     def fire(self, t: int, name: str, total: np.ndarray) -> np.ndarray:
         """Checked against the limits of a sum."""
+        return self.neurons[name].fire(self._charged(t, name, total))
+
+    def read(self, t: int, name: str, total: np.ndarray) -> np.ndarray:
+        """In units of the membrane, checked against the limits of a sum."""
+        return self._charged(t, name, total).membrane.astype(np.float64)
+
+    def _charged(self, t: int, name: str, total: np.ndarray) -> NeuronState:
         neuron = self.neurons[name]
         sums, bias = arriving_sums(self.flat, name, total[None], self.resting[name])
         if name not in self.states:
@@ -130,7 +157,11 @@ class IntegerNetwork(SteppedNetwork):
         state = self.states[name]
         neuron.charge(state, sums[0], bias)
         neuron.check(name, state, f" at time step {t}")
-        return neuron.fire(state)
+        return state
+
+    def check_delayed(self, name: str, total: np.ndarray) -> None:
+        """Against the limit of a message."""
+        check_message(name, "sum of messages", total, self.flat.chip)
 
     def show(self, name: str, total: np.ndarray) -> np.ndarray:
         """Checked against the limit of a message and the type of an output."""

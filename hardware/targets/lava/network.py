@@ -43,7 +43,9 @@ def build(
     resting = at_rest(graph)
     processes: dict[str, Any] = {}
     for population in plan.populations.values():
-        processes[population.name] = population_process(graph, population, frames, time_steps, resting, floating_point)
+        processes[population.name] = population_process(
+            graph, plan, population, frames, time_steps, resting, floating_point
+        )
     guards = {} if floating_point else _guards(graph, plan, frames, time_steps, resting)
     for connection in plan.connections:
         _connect(plan, connection, time_steps, processes, guards, floating_point)

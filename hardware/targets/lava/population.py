@@ -18,7 +18,8 @@ from ...graph.flat import FlatGraph
 from ...graph.neuron import TIME_STEP, distinct
 from ...graph.nodes import spiking
 from ...graph.numbers import integer_neuron
-from ...graph.schedule import ScheduledPopulation
+from ...graph.schedule import Schedule, ScheduledPopulation
+from .processes.delay import Delay
 from .processes.neurons import VariedLIFReset
 
 IMMEDIATE = 4095  # du of a current that lasts one step
@@ -36,6 +37,7 @@ def lava_order(values: np.ndarray) -> np.ndarray:
 
 def population_process(
     graph: FlatGraph,
+    plan: Schedule,
     population: ScheduledPopulation,
     frames: np.ndarray,
     time_steps: int,
@@ -48,6 +50,9 @@ def population_process(
         data = np.moveaxis(frames, 1, -1) if len(shape) == 3 else frames
         data = np.ascontiguousarray(np.moveaxis(data, 0, -1))
         return RingBuffer(data=data.astype(float if floating_point else np.int32))
+    reset = (time_steps, population.reset_offset(time_steps))
+    if name in plan.delays:
+        return Delay(steps=lava_order(plan.delays[name]), reset=reset)
     if population.kind != "neuron":
         return GradedVec(shape=shape, vth=0, exp=0)
     numbers = _float_numbers if floating_point else _integer_numbers
@@ -56,8 +61,8 @@ def population_process(
     return (LIFReset if stock else VariedLIFReset)(
         shape=shape,
         **{field: values.item() if values.size == 1 else values for field, values in constants.items()},
-        reset_interval=time_steps,
-        reset_offset=population.reset_offset(time_steps),
+        reset_interval=reset[0],
+        reset_offset=reset[1],
     )
 
 

@@ -17,6 +17,7 @@ import numpy as np
 from ...chip.arithmetic import check_below_limit, check_message
 from ...chip.chip import Chip
 from ...graph.bounds import uncertified_populations, value_bounds
+from ...graph.delay_line import DelayLine
 from ...graph.flat import FlatGraph, at_rest
 from ...graph.neuron import IntegerNeuron, distinct
 from ...graph.nodes.kind import Interval
@@ -46,6 +47,22 @@ class Cell:
         if self.checked:
             check_message(self.population.name, "sum of messages", total, self.chip)
         self.value[...] = total
+
+
+class DelayCell(Cell):
+    """A relay that sends on what arrived earlier in the same window."""
+
+    def __init__(self, population: ScheduledPopulation, steps: np.ndarray, chip: Chip, time_steps: int, checked: bool):
+        super().__init__(population, chip, checked)
+        self.line = DelayLine(steps)
+        self.offset, self.time_steps = population.reset_offset(time_steps), time_steps
+
+    def update(self, step: int) -> None:
+        """Nothing of the last window is left at the first step of the next."""
+        super().update(step)
+        if step % self.time_steps == self.offset:
+            self.line.clear()
+        self.value[...] = self.line.step(self.value)
 
 
 class NeuronCell(Cell):
@@ -166,6 +183,9 @@ class Section:
             if population.kind == "neuron" and name in self.names:
                 neuron, bias = integer_neuron(graph, name), _compact(resting[name])
                 self.cells[name] = NeuronCell(population, neuron, bias, time_steps, name in uncertified)
+            elif name in plan.delays and name in self.names:
+                steps = plan.delays[name]
+                self.cells[name] = DelayCell(population, steps, graph.chip, time_steps, name in uncertified)
             else:
                 self.cells[name] = Cell(population, graph.chip, name in uncertified)
             for connection in incoming:

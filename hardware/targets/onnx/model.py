@@ -88,11 +88,13 @@ def _check_readable(path: str | Path, written: Path) -> None:
 def checked(graph: nir.NIRGraph, *, chip: Chip = LOIHI_2, fused: bool = True) -> FlatGraph:
     """The graph flattened, with every neuron and bias in the chip's formats. Raises GraphError and RangeError."""
     flat = flatten(graph, fused=fused, chip=chip)
-    check_numbers(flat)
     for name, _ in sorted(flat.feedback):
-        raise GraphError(f"'{name}' hears its own spikes; this target runs no recurrent networks")
+        raise GraphError(f"the graph has a cycle, in which '{name}' hears its own spikes; this target runs none")
+    for name in flat.names_of(nir.Delay, nir.I, nir.LI, nir.CubaLI):
+        raise GraphError(f"node '{name}' is a {type(flat.nodes[name]).__name__}; this target has none")
     for name in flat.names_of(nir.Conv1d):
         raise GraphError(f"node '{name}' is a Conv1d; this target has none, give it as a Conv2d of one row")
+    check_numbers(flat)
     for name in flat.populations:
         if integer_neuron(flat, name).keeps_current:
             raise GraphError(f"'{name}' has a current that lasts longer than a step; this target has none")

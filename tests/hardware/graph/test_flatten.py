@@ -3,7 +3,7 @@
 import nir
 import numpy as np
 import pytest
-from small_graphs import chain, conv, flatten_node, graph, lif, pool, threshold
+from small_graphs import Unknown, chain, conv, flatten_node, graph, lif, pool, threshold
 
 import hardware
 from hardware import GraphError, RangeError
@@ -70,12 +70,14 @@ def test_shapes(padding):
         ({"a": conv(np.ones((1, 1, 2, 2)), padding="same")}, ["input -> a -> output"], ["'a'", "'same'", "odd"]),
         ({"a": conv(np.ones((3, 1, 1, 1)), bias=[1, 2])}, ["input -> a -> output"], ["'a'", "(2,)", "(3,)"]),
         ({"a": nir.CubaLIF(*[np.ones((1, 2, 2))] * 7)}, ["input -> a -> output"], ["a: ", "tau_mem", "an integer"]),
-        ({"a": nir.Delay(np.ones((1, 2, 2)))}, ["input -> a -> output"], ["'a'", "Delay", "supported"]),
+        ({"a": nir.LI(*[np.ones((1, 2, 2))] * 3)}, ["input -> a -> output"], ["a: v_leak is 1", "needs 0"]),
+        ({"a": Unknown()}, ["input -> a -> output"], ["'a'", "Unknown", "supported", "Conv2d"]),
+        ({"a": nir.Delay(-np.ones((1, 2, 2)))}, ["input -> a -> output"], ["'a'", "delay is -1", "at least 0"]),
         ({"a": nir.Conv1d(2, np.ones((1, 1, 1)), 1, 0, 1, 1, np.zeros(1))}, ["input -> a -> output"],
          ["'a'", "[channels, length]", "(1, 2, 2)"]),
-        ({"n": nir.NIRGraph({"i": nir.Input(np.array([1, 2, 2])), "d": nir.Delay(np.ones((1, 2, 2))),
+        ({"n": nir.NIRGraph({"i": nir.Input(np.array([1, 2, 2])), "d": Unknown(),
                              "o": nir.Output(np.array([1, 2, 2]))}, [("i", "d"), ("d", "o")])},
-         ["input -> n -> output"], ["'n.d'", "Delay"]),
+         ["input -> n -> output"], ["'n.d'", "Unknown"]),
     ],
 )  # fmt: skip
 def test_graphs_that_cannot_run(refuses, nodes, edges, parts):

@@ -125,7 +125,6 @@ def test_progress_and_nothing_left_behind(lava, monkeypatch):
 @pytest.mark.parametrize(
     ("node", "kind", "parts"),
     [
-        (nir.Threshold(np.array([[[0.5, 1.5], [0.5, 0.5]]])), GraphError, ["node0", "threshold differs"]),
         (nir.LIF(*(np.full((1, 2, 2), v) for v in (2e-4, 2.0, 0.0, 2.5, 0.0))), GraphError, ["node0", "2.5"]),
         (pool(nir.AvgPool2d, (1, 1), (1, 1)), GraphError, ["'node0'", "AvgPool2d"]),
         (nir.Scale(np.full((1, 2, 2), 129)), RangeError, ["node0", "129", "-128 .. 127"]),
