@@ -23,7 +23,7 @@ from export import FixedModel, quantize, reference_trace, to_nir
 from hardware.errors import NotAvailableError
 from hardware.graph.file import read_graph, write_graph
 from hardware.targets.interface import require
-from hardware.targets.witness import WitnessTarget
+from hardware.targets.witness.target import WitnessTarget
 from qkformer import load_checkpoint, load_digits
 from qkformer.checkpoints.checkpoint import shipped_checkpoints
 

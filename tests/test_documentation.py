@@ -21,7 +21,7 @@ import hardware
 from export.ladder.climb import MOST_GATES
 from export.lower.graph import LARGE
 from hardware.targets.lava.simulation import MOST_PROCESSES, MOST_VALUES
-from hardware.targets.witness import WitnessTarget
+from hardware.targets.witness.target import WitnessTarget
 from qkformer import config_names, create_model, load_checkpoint, load_data
 from qkformer.checkpoints.checkpoint import SHIPPED
 from qkformer.cli import main

@@ -231,7 +231,7 @@ class _Builder:
         return ways
 
     def _input_shape(self) -> Shape:
-        """What the Input says, or what reads it needs; a batch of 1 that a tool has left in is dropped."""
+        """What the Input says, or what reads it needs; a batch that a tool has left in is dropped."""
         declared = self.nodes[self.entry].input_type.get("input")
         needed = next((s for r in self.readers[self.entry] if (s := _needed(self.nodes[r], declared))), None)
         if declared is None and needed is None:
@@ -239,8 +239,8 @@ class _Builder:
         shape = needed if declared is None else tuple(int(n) for n in np.ravel(declared))
         assert shape is not None
         dimensions = len(shape) if needed is None else len(needed)
-        while len(shape) > dimensions and shape[0] == 1:
-            shape = shape[1:]
+        if needed is None or shape[-dimensions:] == needed:
+            shape = shape[-dimensions:]
         check_size(self.entry, shape)
         return shape
 
@@ -268,7 +268,8 @@ def _needed(node: Any, declared: Any) -> Shape | None:
             size = np.ravel(declared)[-directions:]
         return None if size is None else (channels, *(int(n) for n in np.ravel(size)))
     for field in ("v_threshold", "threshold", "r", "scale"):
-        shape = np.shape(getattr(node, field, ()))
+        value = getattr(node, field, None)
+        shape = () if value is None else np.shape(value)
         if shape:
             return tuple(int(n) for n in shape)
     return None

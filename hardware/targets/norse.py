@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import nir
+from .witness.target import WitnessTarget
 
-from ..graph.neuron import TIME_STEP
-from .witness import WitnessTarget
+if TYPE_CHECKING:
+    import nir
 
 
 class NorseTarget(WitnessTarget):
@@ -25,8 +25,11 @@ class NorseTarget(WitnessTarget):
 
     def load(self, graph: nir.NIRGraph) -> Any:
         """The tool's modules; its own `from_nir` (nirtorch.load) runs them depth first, not in order of execution."""
+        import nir
         import nirtorch
         from norse.torch.utils.import_nir import _import_norse_module
+
+        from ..graph.neuron import TIME_STEP
 
         def module_of(node: nir.NIRNode) -> Any:
             return _import_norse_module(node, dt=TIME_STEP)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import nir
+from .witness.target import WitnessTarget
 
-from .witness import WitnessTarget
+if TYPE_CHECKING:
+    import nir
 
 
 class SnnTorchTarget(WitnessTarget):
@@ -19,7 +20,7 @@ class SnnTorchTarget(WitnessTarget):
     tested = "1.0.0"
     packages = ("snntorch", "nirtorch")
     # An IF is read with a leak of 0.9 (snntorch 1.0.0, import_nir.py, `beta=0.9`).
-    reads = tuple(kind for kind in WitnessTarget.reads if kind is not nir.IF)
+    reads = tuple(kind for kind in WitnessTarget.reads if kind != "IF")
 
     def load(self, graph: nir.NIRGraph) -> Any:
         """What the tool makes of a graph."""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import nir
+from .witness.target import WitnessTarget
 
-from ..graph.neuron import TIME_STEP
-from .witness import WitnessTarget
+if TYPE_CHECKING:
+    import nir
 
 
 class SpikingJellyTarget(WitnessTarget):
@@ -23,6 +23,8 @@ class SpikingJellyTarget(WitnessTarget):
     def load(self, graph: nir.NIRGraph) -> Any:
         """What the tool makes of a graph."""
         from spikingjelly.activation_based.nir_exchange import import_from_nir
+
+        from ..graph.neuron import TIME_STEP
 
         return import_from_nir(graph, dt=TIME_STEP)
 

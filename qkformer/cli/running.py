@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, MutableMapping
-from typing import Any
-
-import nir
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from hardware.targets.interface import Target
 
 from .show import progress, say
+
+if TYPE_CHECKING:
+    import nir
+    import numpy as np
 
 
 def run_target(

@@ -78,9 +78,9 @@ def target_with(population, emit):
     """A target in place of Lava in which one population emits something else: emit(neuron, current, spikes)."""
     right = IntegerNeuron.run
 
-    def run(neuron, name, current):
-        spikes = right(neuron, name, current)
-        return emit(neuron, current, spikes) if name == population else spikes
+    def run(neuron, name, sums, bias):
+        spikes = right(neuron, name, sums, bias)
+        return emit(neuron, sums + bias, spikes) if name == population else spikes
 
     def run_graph(graph, inputs, into):
         with pytest.MonkeyPatch.context() as patch:
@@ -155,7 +155,7 @@ def test_one_weight_off_by_one(climb, lowered_with):
 
 def test_a_threshold_that_is_reached_but_not_exceeded(climb):
     def at_least(neuron, current, spikes):
-        return replace(neuron, threshold=neuron.threshold - 1).run("", current)
+        return replace(neuron, threshold=neuron.threshold - 1).run("", current, np.zeros(()))
 
     report = climb(target_with(POPULATION, at_least))
     assert_found(report, POPULATION, "comparison", ">= threshold")
@@ -301,7 +301,7 @@ def test_the_batch_leak_of_published_qkformer(digits, images):
 
 def test_the_batch_leak_in_a_target(climb):
     def leak(neuron, current, spikes):
-        return neuron.run("", current.reshape(-1, 1, *current.shape[2:])).reshape(current.shape)
+        return neuron.run("", current.reshape(-1, 1, *current.shape[2:]), np.zeros(())).reshape(current.shape)
 
     report = climb(target_with(POPULATION, leak))
     assert_found(report, POPULATION, "batch leak", "to the next")

@@ -10,7 +10,7 @@ import torch
 from published import lively_model, small_config
 
 import hardware
-from hardware.targets.witness import WitnessTarget
+from hardware.targets.witness.target import WitnessTarget
 from qkformer import load_data, save_checkpoint
 
 TOOLS = {name: target for name, target in hardware.targets().items() if isinstance(target, WitnessTarget)}
@@ -57,7 +57,7 @@ def test_another_version_is_said_in_one_line(qkformer, graph, monkeypatch):
 
 @pytest.mark.parametrize("name", TOOLS)
 def test_one_that_is_absent_names_the_command(refused, graph, monkeypatch, name):
-    monkeypatch.setattr("hardware.targets.witness.importlib.util.find_spec", lambda package: None)
+    monkeypatch.setattr("hardware.targets.witness.target.importlib.util.find_spec", lambda package: None)
     assert TOOLS[name].note() is None
     wanted = ["is not installed", 'uv pip install -e ".[witness]"']
     refused("verify", "qkformer-digits", "--images", 1, "--against", f"torch,{name}", names=wanted)

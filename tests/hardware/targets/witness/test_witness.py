@@ -77,7 +77,7 @@ def test_random_networks_of_halving_membranes(seed, steps, samples, level):
 
 
 def test_batches_are_put_together(tool, monkeypatch):
-    monkeypatch.setattr("hardware.targets.witness.BATCH", 2)
+    monkeypatch.setattr("hardware.targets.witness.run.BATCH", 2)
     graph = chain((2,), lif((2,), 2048, 3))
     inputs = np.random.default_rng(0).integers(0, 5, (4, 5, 2))
     assert hardware.compare(hardware.interpret(graph, inputs), tool.run(graph, inputs)).mismatches == 0

@@ -1,0 +1,1 @@
+"""Other people's tools as targets: what they share."""
