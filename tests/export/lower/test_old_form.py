@@ -36,7 +36,7 @@ def test_it_has_what_the_profile_rewrites(old_form, digits_graph):
     assert max(node.r.max() for node in old_form.nodes.values() if isinstance(node, nir.LIF)) > 1
 
 
-@pytest.mark.parametrize("target", ["interpreter", "onnx", "lava"])
+@pytest.mark.parametrize("target", ["interpreter", "onnx", pytest.param("lava", marks=pytest.mark.long)])
 def test_it_is_executed_alike(old_form, fixed_digits, tmp_path, target):
     chosen = hardware.targets()[target]
     if reason := chosen.available():

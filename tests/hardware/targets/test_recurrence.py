@@ -8,12 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from run_sections import run_sections
 from small_graphs import conv, cubalif, flatten_node, graph, integrate_and_fire, lif, threshold, whole_numbers
+from ways_in_lava import anyhow
 
 import hardware
 from hardware import GraphError
 from hardware.graph.flat import at_rest
 
-HOW = {"sections": {"sections": 2}, "processes": {"sections": 0}, "stock": {"stock_models": True}}
 DECAYS = (1, 300, 1365, 2048, 4096)
 
 
@@ -184,6 +184,7 @@ def test_random_networks(tmp_path_factory, example):
         assert hardware.compare(found, sectioned).mismatches == 0
 
 
+@pytest.mark.long
 @random_examples(20, short=2)
 @given(example=networks())
 def test_random_networks_in_lava(lava, example):
@@ -213,7 +214,7 @@ def recurrent_maps():
     return graph((1, 4, 3), nodes, edges, (3,), type_check=False)
 
 
-@pytest.mark.parametrize("how", HOW.values(), ids=HOW)
+@anyhow
 @pytest.mark.parametrize("time_steps", [pytest.param(1, marks=pytest.mark.long), 3])
 def test_images_in_a_stream_do_not_touch_each_other(lava, how, time_steps):
     inputs = whole_numbers(0, time_steps, 4, 1, 4, 3)

@@ -10,13 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from run_sections import run_sections
 from small_graphs import chain, cubalif, flatten_node, graph, lif, whole_numbers
+from ways_in_lava import anyhow
 
 import hardware
 from hardware import GraphError
 from hardware.graph.nodes import memoryless
 
 LENGTH = 9
-HOW = {"sections": {"sections": 2}, "processes": {"sections": 0}, "stock": {"stock_models": True}}
 windows = {
     "kernel": st.integers(1, 3), "stride": st.integers(1, 3), "padding": st.integers(0, 2),
     "dilation": st.integers(1, 2), "groups": st.integers(1, 3),
@@ -64,7 +64,7 @@ def sequences():
     return graph((2, LENGTH), nodes, edges, (3,), type_check=False)
 
 
-@pytest.mark.parametrize("how", HOW.values(), ids=HOW)
+@anyhow
 def test_in_lava(lava, how):
     inputs = whole_numbers(0, 3, 3, 2, LENGTH, low=-9, high=10)
     wanted = hardware.interpret(sequences(), inputs)

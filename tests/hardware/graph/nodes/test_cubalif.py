@@ -9,12 +9,12 @@ from amount import random_examples
 from hypothesis import given
 from hypothesis import strategies as st
 from small_graphs import TIME_STEP, chain, conv, cubalif, lif, whole_numbers
+from ways_in_lava import anyhow
 
 import hardware
 from hardware import GraphError, RangeError
 
 DECAYS = st.sampled_from([1, 7, 1024, 1365, 2048, 4095, 4096])
-HOW = {"sections": {"sections": 2}, "processes": {"sections": 0}, "stock": {"stock_models": True}}
 
 
 def naive(inputs, current_decay, decay, threshold, bias=0):
@@ -66,7 +66,7 @@ def test_any_gain_folds_into_the_threshold():
     assert found["node0"].any()
 
 
-@pytest.mark.parametrize("how", HOW.values(), ids=HOW)
+@anyhow
 def test_in_lava(lava, how):
     """Images in a stream, whose currents must not reach the next; T = 3 is no power of two."""
     shape = (2, 4, 3)

@@ -5,12 +5,12 @@ import numpy as np
 import pytest
 from run_sections import run_sections
 from small_graphs import TIME_STEP, chain, conv, flatten_node, graph, integrate_and_fire, lif, threshold, whole_numbers
+from ways_in_lava import anyhow
 
 import hardware
 from hardware import GraphError
 
 SHAPE = (2, 3, 2)
-HOW = {"sections": {"sections": 2}, "processes": {"sections": 0}, "stock": {"stock_models": True}}
 
 
 def delay(steps):
@@ -56,7 +56,7 @@ def with_delays(longest):
     return graph(SHAPE, nodes, edges, (3,), type_check=False)
 
 
-@pytest.mark.parametrize("how", HOW.values(), ids=HOW)
+@anyhow
 @pytest.mark.parametrize(
     "time_steps", [4, pytest.param(1, marks=pytest.mark.long), pytest.param(2, marks=pytest.mark.long)]
 )

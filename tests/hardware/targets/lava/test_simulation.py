@@ -8,13 +8,12 @@ import numpy as np
 import psutil
 import pytest
 from small_graphs import chain, conv, flatten_node, graph, integrate_and_fire, lif, pool, threshold, whole_numbers
+from ways_in_lava import anyhow
 
 import hardware
 from hardware import GraphError, InputError, RangeError
 
 SHAPE = (2, 5, 4)
-HOW = {"sections": {"sections": 2}, "processes": {"sections": 0}, "stock": {"stock_models": True}}
-anyhow = pytest.mark.parametrize("how", HOW.values(), ids=HOW)
 
 
 def of_all_kinds():
@@ -78,7 +77,9 @@ def test_images_in_a_stream_do_not_touch_each_other(lava, how, time_steps):
     assert all(stream[name].any() for name in "abc")
 
 
-@pytest.mark.parametrize("sections", [pytest.param(1, marks=pytest.mark.long), 50])
+@pytest.mark.parametrize(
+    "sections", [pytest.param(1, marks=pytest.mark.long), pytest.param(50, marks=pytest.mark.long)]
+)
 def test_any_number_of_sections(sections, lava):
     inputs = whole_numbers(0, 2, 1, *SHAPE)
     expected = hardware.interpret(with_a_memory(), inputs)
