@@ -43,7 +43,7 @@ def test_quantize(example):
 
 @pytest.mark.long
 def test_export_then_simulate(example, tmp_path, lava):
-    assert "'LIF': 16" in example("export_to_nir.py")
+    assert "'LIF': 21" in example("export_to_nir.py")
     assert hardware.encoding_of(hardware.read_graph(tmp_path / "runs/examples/model.nir")).time_steps == 4
     assert "Lava reads [" in example("simulate.py", "2")
     trace = hardware.SpikeTrace.load(tmp_path / "runs/examples/spikes.trace")
