@@ -180,6 +180,12 @@ def _decay(name: str, tau: str, rate: np.ndarray, chip: Chip) -> np.ndarray:
     return decay.astype(np.int64)
 
 
+def rate_of(tau: np.ndarray, time_step: float) -> np.ndarray:
+    """What a step takes from what decays with tau, by Euler's rule: time_step / tau."""
+    rate: np.ndarray = time_step / distinct(tau).astype(np.float64)
+    return rate
+
+
 def held_rate(rate: np.ndarray, chip: Chip) -> np.ndarray:
     """A rate as the chip holds it, where it is that but for the rounding of a file's float32."""
     return _close_to(np.rint(rate * chip.decay_unity) / chip.decay_unity, rate)

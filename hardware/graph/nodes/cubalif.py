@@ -7,7 +7,7 @@ import numpy as np
 
 from ...chip.chip import Chip
 from ..float_neuron import FloatNeuron
-from ..neuron import IntegerNeuron, distinct, held_rate, level_of_rest
+from ..neuron import IntegerNeuron, distinct, held_rate, level_of_rest, rate_of
 from .kind import Spiking
 
 
@@ -27,7 +27,7 @@ class CubaLIFKind(Spiking):
 
     def integer(self, name: str, node: nir.CubaLIF, time_step: float, chip: Chip) -> IntegerNeuron:
         """The decays are time_step / tau_mem and time_step / tau_syn."""
-        current_rate, rate = _rate(node.tau_syn, time_step), _rate(node.tau_mem, time_step)
+        current_rate, rate = rate_of(node.tau_syn, time_step), rate_of(node.tau_mem, time_step)
         held, current_held = held_rate(rate, chip), held_rate(current_rate, chip)
         gain = distinct(node.w_in).astype(np.float64) * current_held * (distinct(node.r).astype(np.float64) * held)
         return IntegerNeuron.of_rate(
@@ -41,7 +41,7 @@ class CubaLIFKind(Spiking):
 
     def floating(self, name: str, node: nir.CubaLIF, time_step: float) -> FloatNeuron:
         """Any parameters."""
-        current_rate, rate = _rate(node.tau_syn, time_step), _rate(node.tau_mem, time_step)
+        current_rate, rate = rate_of(node.tau_syn, time_step), rate_of(node.tau_mem, time_step)
         return FloatNeuron.of_rate(
             name,
             rate=rate,
@@ -51,12 +51,6 @@ class CubaLIFKind(Spiking):
             reset=distinct(node.v_reset),
             current=(current_rate, distinct(node.w_in).astype(np.float64) * current_rate),
         )
-
-
-def _rate(tau: np.ndarray, time_step: float) -> np.ndarray:
-    """What a step takes from what decays with tau."""
-    rate: np.ndarray = time_step / distinct(tau).astype(np.float64)
-    return rate
 
 
 KIND = CubaLIFKind()

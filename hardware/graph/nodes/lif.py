@@ -7,7 +7,7 @@ import numpy as np
 
 from ...chip.chip import Chip
 from ..float_neuron import FloatNeuron
-from ..neuron import IntegerNeuron, distinct, held_rate, level_of_rest
+from ..neuron import IntegerNeuron, distinct, held_rate, level_of_rest, rate_of
 from .kind import Spiking
 
 
@@ -26,7 +26,7 @@ class LIFKind(Spiking):
 
     def integer(self, name: str, node: nir.LIF, time_step: float, chip: Chip) -> IntegerNeuron:
         """The decay is time_step / tau."""
-        rate = _rate(node, time_step)
+        rate = rate_of(node.tau, time_step)
         return IntegerNeuron.of_rate(
             name,
             rate=rate,
@@ -37,7 +37,7 @@ class LIFKind(Spiking):
 
     def floating(self, name: str, node: nir.LIF, time_step: float) -> FloatNeuron:
         """Any parameters."""
-        rate = _rate(node, time_step)
+        rate = rate_of(node.tau, time_step)
         return FloatNeuron.of_rate(
             name,
             rate=rate,
@@ -46,12 +46,6 @@ class LIFKind(Spiking):
             leak=distinct(node.v_leak),
             reset=distinct(node.v_reset),
         )
-
-
-def _rate(node: nir.LIF, time_step: float) -> np.ndarray:
-    """What a step takes from the membrane."""
-    rate: np.ndarray = time_step / distinct(node.tau).astype(np.float64)
-    return rate
 
 
 KIND = LIFKind()

@@ -9,7 +9,7 @@ import numpy as np
 from ...chip.chip import Chip
 from ...errors import GraphError
 from ..float_neuron import FloatNeuron
-from ..neuron import IntegerNeuron, distinct, require
+from ..neuron import IntegerNeuron, distinct, rate_of, require
 from ..windows import Shape
 from .kind import Readout, expect
 
@@ -56,8 +56,8 @@ class ReadoutKind(Readout):
         r = distinct(node.r).astype(np.float64)
         if self.membrane_time is None:
             return np.zeros(1), r * time_step, None
-        taken = time_step / distinct(getattr(node, self.membrane_time)).astype(np.float64)
+        taken = rate_of(getattr(node, self.membrane_time), time_step)
         if self.current_time is None:
             return taken, r * taken, None
-        current = time_step / distinct(getattr(node, self.current_time)).astype(np.float64)
+        current = rate_of(getattr(node, self.current_time), time_step)
         return taken, r * taken, (current, distinct(node.w_in).astype(np.float64) * current)
