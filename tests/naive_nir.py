@@ -47,7 +47,7 @@ def execution_order(graph):
             source, target = next(
                 (s, t)
                 for s, t in graph.edges
-                if t in waiting and s in waiting and hasattr(graph.nodes[s], "v_threshold")
+                if t in waiting and hasattr(graph.nodes[s], "v_threshold") and leads_to(graph, t, s)
             )
             late.add((source, target))
             name = target
@@ -55,6 +55,14 @@ def execution_order(graph):
         known.add(name)
         order.append(name)
     return order, late
+
+
+def leads_to(graph, start, end):
+    """Whether a node is reached from another."""
+    reached = {start}
+    for _ in graph.nodes:
+        reached |= {t for s, t in graph.edges if s in reached}
+    return end in reached
 
 
 def step(node, x, state, dt, unit_gain):
