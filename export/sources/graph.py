@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from hardware.graph.cycles import apart, execution_order, feedback_edges
 from hardware.graph.flatten import inline
 from hardware.graph.neuron import TIME_STEP
 from hardware.graph.parameters import check_size
@@ -22,7 +23,7 @@ from ..network.float_network import FloatNetwork
 from ..network.layers import Delay, Reshape
 from ..network.node_network import INPUT, OUTPUT
 from ..network.output import Output
-from .nodes import Reading, Shape, is_cell, module_of
+from .nodes import Reading, Shape, module_of
 
 RESERVED = {*vars(FloatNetwork(SequenceEncoding("", (1,))))}  # attributes, which no module may have
 UNSAID = (
@@ -83,13 +84,18 @@ class _Builder:
 
     def build(self) -> FloatNetwork:
         """The network."""
+        feedback = feedback_edges(self.nodes, self.sources)
+        apart(self.nodes, self.sources, feedback)
         self.readers: dict[str, list[str]] = {name: [] for name in self.nodes}
         for name, sources in self.sources.items():
             for source in sources:
                 self.readers[source].append(name)
-        self.returning = {name: way for name in self.nodes if is_cell(self.nodes[name]) and (way := self._way(name))}
+        order = execution_order(self.nodes, self.sources, feedback)
+        self.returning = {
+            cell: sorted(self._way(cell, feedback), key=order.index) for cell in {source for source, _ in feedback}
+        }
         inside = {name for way in self.returning.values() for name in way}
-        order = self._order(inside)
+        order = [name for name in order if name not in inside]
         self.shapes: dict[str, Shape] = {self.entry: self._input_shape()}
         self.modules: dict[str, nn.Module] = {}
         network = FloatNetwork(SequenceEncoding(self.name, self.shapes[self.entry]))
@@ -106,8 +112,6 @@ class _Builder:
             if isinstance(module, Cell) and name in self.returning:
                 module = RecurrentCell(module, self._ways(name))
             names[name] = network.add(self._own_name(network, name), module, [names[s] for s in outer])
-        if self.exit not in names:
-            raise ExportError(f"node '{self.exit}', the Output, is not reached from the Input")
         return network.eval()
 
     def _own_name(self, network: FloatNetwork, name: str) -> str:
@@ -118,74 +122,27 @@ class _Builder:
             path[-1 if ".".join(path) in taken else 0] += "'"
         return ".".join(path)
 
-    def _way(self, cell: str) -> list[str]:
-        """The nodes without memory on the ways from a population back to itself, in the order of execution."""
-        forward = self._reached(cell, self.readers)
-        back = self._reached(cell, self.sources)
-        if cell not in forward:
-            return []
-        way = forward & back - {cell}
-        if not way:
-            raise ExportError(f"node '{cell}' leads to itself; a cycle needs a synapse, which takes the time step")
+    def _way(self, cell: str, feedback: Collection[tuple[str, str]]) -> list[str]:
+        """The nodes without memory on the ways from a population back to itself."""
+        way = dict.fromkeys(target for source, target in feedback if source == cell)
+        ahead = list(way)
+        for name in ahead:  # which grows on the way
+            new = [reader for reader in self.readers[name] if reader != cell and reader not in way]
+            way |= dict.fromkeys(new)
+            ahead += new
         for name in way:
-            if outside := [r for r in self.readers[name] if r not in way and r != cell]:
-                raise ExportError(
-                    f"node '{name}' is on a cycle through '{cell}', and is read by '{outside[0]}' as well"
-                )
-            if outside := [s for s in self.sources[name] if s not in way and s != cell]:
+            if outside := [source for source in self.sources[name] if source not in way and source != cell]:
                 raise ExportError(f"node '{name}' is on a cycle through '{cell}', and reads '{outside[0]}' as well")
-        return [name for name in self.nodes if name in way]
-
-    def _reached(self, start: str, neighbours: dict[str, list[str]]) -> set[str]:
-        """What is reached from a population without passing through another; the population itself, if it is."""
-        found: set[str] = set()
-        ahead = list(neighbours[start])
-        while ahead:
-            name = ahead.pop()
-            if name not in found:
-                found.add(name)
-                if not is_cell(self.nodes[name]):
-                    ahead += neighbours[name]
-        return {name for name in found if name == start or not is_cell(self.nodes[name])}
-
-    def _order(self, inside: set[str]) -> list[str]:
-        """The nodes that are on no cycle, in an order of execution."""
-        missing = {
-            name: [s for s in sources if s not in inside]
-            for name, sources in self.sources.items()
-            if name not in inside
-        }
-        count = {name: len(sources) for name, sources in missing.items()}
-        ready = [name for name in missing if not count[name]]
-        for name in ready:  # which grows on the way
-            for reader in self.readers[name]:
-                if reader in count:
-                    count[reader] -= 1
-                    if not count[reader]:
-                        ready.append(reader)
-        if len(ready) < len(missing):
-            walk = [next(name for name in missing if count[name])]
-            while walk.count(walk[-1]) < 2:
-                walk.append(next(source for source in missing[walk[-1]] if count[source]))
-            cycle = walk[walk.index(walk[-1]) :][::-1]
-            cells = [name for name in cycle[1:] if is_cell(self.nodes[name])]
-            what = f"through {len(cells)} populations" if cells else "without a population"
-            raise ExportError(
-                f"the graph has a cycle {what}, {' -> '.join(cycle)}; only one through one population has a meaning, "
-                "a step in time"
-            )
-        return ready
+        return list(way)
 
     def _understand(self, name: str, outer: list[str]) -> None:
         """The module and the shape of a node, and of those through which it hears itself."""
         shape = self._arriving(name, outer)
         self.modules[name] = Output() if name == self.exit else self._module(name, shape)
         self.shapes[name] = _shape_after(self.modules[name], shape)
-        for inner in _sorted_way(self.returning.get(name, []), self.sources, name):
+        for inner in self.returning.get(name, []):
             arriving = self._arriving(inner, self.sources[inner])
             module = self._module(inner, arriving)
-            if isinstance(module, Delay):
-                raise ExportError(f"node '{inner}' is a Delay on a cycle through '{name}', which is not supported")
             self.modules[inner] = module
             self.shapes[inner] = _shape_after(module, arriving)
             for reader in self.readers[inner]:
@@ -243,18 +200,6 @@ class _Builder:
             shape = shape[-dimensions:]
         check_size(self.entry, shape)
         return shape
-
-
-def _sorted_way(way: Iterable[str], sources: dict[str, list[str]], cell: str) -> Iterator[str]:
-    """The nodes of a way, each after what it reads."""
-    waiting, known = list(way), {cell}
-    while waiting:
-        name = next((name for name in waiting if set(sources[name]) <= known), None)
-        if name is None:
-            raise ExportError(f"the graph has a cycle without a population: {' -> '.join([*waiting, waiting[0]])}")
-        waiting.remove(name)
-        known.add(name)
-        yield name
 
 
 def _needed(node: Any, declared: Any) -> Shape | None:

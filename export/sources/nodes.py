@@ -43,11 +43,6 @@ def module_of(name: str, node: Any, shape: Shape, reading: Reading) -> nn.Module
     return find(name, node, shape, reading)
 
 
-def is_cell(node: Any) -> bool:
-    """Whether a node has a membrane or a threshold: a cycle through it is a step in time."""
-    return isinstance(node, (nir.LIF, nir.IF, nir.CubaLIF, nir.Threshold, nir.LI, nir.I, nir.CubaLI))
-
-
 def _dense(name: str, node: nir.Linear | nir.Affine, shape: Shape, reading: Reading) -> nn.Module:
     weight = np.asarray(node.weight)
     if shape != weight.shape[1:]:
