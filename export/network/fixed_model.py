@@ -35,7 +35,7 @@ class FixedModel(NodeNetwork):
         return self.encode_as(self.encoding, images)
 
 
-def reference_trace(fixed: FixedModel, images: Tensor) -> SpikeTrace:
+def reference_trace(fixed: FixedModel, images: Tensor | np.ndarray) -> SpikeTrace:
     """Every population of the fixed model in PyTorch, [T, B, ...]; images: [B, C, H, W], or counts [B, T, C, H, W]."""
     trace = SpikeTrace()
     with record_spikes(fixed, into=trace):
