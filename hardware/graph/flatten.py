@@ -67,7 +67,7 @@ def flatten(
         shapes[name] = kind.output_shape(name, nodes[name], *_arriving(name, nodes[name], sources[name], shapes))
         check_size(name, shapes[name])
     _check_readouts(nodes, sources)
-    order = _outputs_in_rows(graph, nodes, order, sources, shapes)
+    order = _outputs_in_rows(inlined.internal, nodes, order, sources, shapes)
     flat = {name: nodes[name] for name in order}
     read = {name: tuple(sources[name]) for name in order}
     return FlatGraph(flat, read, shapes, chip, frozenset(inlined.internal), feedback)
@@ -86,7 +86,7 @@ def _check_readouts(nodes: dict[str, Any], sources: dict[str, list[str]]) -> Non
 
 
 def _outputs_in_rows(
-    graph: nir.NIRGraph,
+    internal: Collection[str],
     nodes: dict[str, Any],
     order: list[str],
     sources: dict[str, list[str]],
@@ -95,11 +95,15 @@ def _outputs_in_rows(
     """Before every Output of a Conv2d that sees the whole map, [C, 1, 1], a Flatten: it shows [C], as a dense layer.
 
     Other tools have no layer that turns maps into rows and keeps a batch, so heads for them are such convolutions.
-    Returns the order of execution.
+    internal: gates, whose operation would show maps. Returns the order of execution.
     """
     longer = []
     for name in order:
-        if isinstance(nodes[name], nir.Output) and shapes[name][1:] == (1, 1) and _shows_a_layer(graph, name):
+        if (
+            isinstance(nodes[name], nir.Output)
+            and shapes[name][1:] == (1, 1)
+            and all(isinstance(nodes[source], nir.Conv2d) and source not in internal for source in sources[name])
+        ):
             row = f"{name}.row"
             while row in nodes:
                 row += "'"
@@ -109,10 +113,6 @@ def _outputs_in_rows(
             longer.append(row)
         longer.append(name)
     return longer
-
-
-def _shows_a_layer(graph: nir.NIRGraph, output: str) -> bool:
-    return all(isinstance(graph.nodes[source], nir.Conv2d) for source, target in graph.edges if target == output)
 
 
 def node_shapes(graph: nir.NIRGraph) -> dict[str, Shape]:

@@ -122,3 +122,12 @@ def test_an_output_of_maps_of_one_position_is_a_row_only_for_a_layer():
     ends_in_spikes = chain((1, 3, 3), layer, neuron, output_shape=(2, 1, 1), type_check=False)
     assert flatten(ends_in_a_layer).shapes["output"] == (2,)
     assert flatten(ends_in_spikes).shapes["output"] == (2, 1, 1)
+
+
+def test_a_head_shows_rows_wherever_it_is_nested():
+    """A convolution that sees the whole map is a dense layer, also in a graph within a graph."""
+    head = chain((2, 3, 3), conv(np.ones((4, 2, 3, 3))), output_shape=(4, 1, 1), type_check=False)
+    outer = chain((2, 3, 3), head, output_shape=(4, 1, 1), type_check=False)
+    inputs = np.ones((2, 1, 2, 3, 3), int)
+    for graph in (head, outer):
+        assert hardware.interpret(graph, inputs)["output"].tolist() == [[[18] * 4]] * 2
