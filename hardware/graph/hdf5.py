@@ -7,6 +7,8 @@ graph.
 
 from __future__ import annotations
 
+import mmap
+import struct
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -23,6 +25,7 @@ DEEPEST = 64  # groups inside one another
 MOST_OBJECTS = 1_000_000
 NUMBERS = "biuf"
 
+HEAP = b"GCOL\x01\0\0\0"  # a collection of the global heap, where HDF5 keeps texts
 Contents = dict[str, Any]
 
 
@@ -33,7 +36,28 @@ def read_hdf5(path: Path) -> Contents:
     what the file or the limits hold, each before it is followed or read; what h5py raises where the file is damaged.
     """
     with h5py.File(path, "r") as file:
+        _check_heaps(path)
         return _Reader(path).group(file, 0)
+
+
+def _check_heaps(path: Path) -> None:
+    """Raise GraphError for a heap of texts whose entries lead nowhere: HDF5 (1.14) would walk it without end.
+
+    HDF5's file format, III.E: a collection is its signature, version and size, and then objects, each an index, a count
+    and a size, up to the one of index 0, which is free space and includes its head.
+    """
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as contents:
+        start = contents.find(HEAP)
+        while start >= 0:
+            (size,) = struct.unpack_from("<Q", contents[start + 8 : start + 16].ljust(8, b"\0"))
+            place, end = start + 16, min(start + size, len(contents))
+            while place + 16 <= end:
+                index, length = struct.unpack_from("<H6xQ", contents, place)
+                taken = 16 + -(-length // 8) * 8 if index else length
+                if not 16 <= taken <= end - place:
+                    raise GraphError(f"not a readable NIR file: its texts are damaged at byte {place:,}")
+                place += taken
+            start = contents.find(HEAP, start + len(HEAP))
 
 
 class _Reader:

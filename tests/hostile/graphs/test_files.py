@@ -1,13 +1,14 @@
 """Graphs in files, spoilt at random: read and run, or refused in one line; nothing else."""
 
 import numpy as np
+import pytest
 from amount import random_examples
 from hostile.graphs.spoil import GRAPHS, check_line, good, run, spoil
 from hypothesis import given
 from hypothesis import strategies as st
 
 import hardware
-from hardware.errors import UserError
+from hardware.errors import GraphError, UserError
 from hardware.targets.interpreter.floating_point import is_integer
 
 
@@ -43,3 +44,17 @@ def test_bytes(tmp_path_factory, name, random):
     path = tmp_path_factory.getbasetemp() / "spoilt.nir"
     path.write_bytes(contents)
     taken(path)
+
+
+def test_a_heap_that_leads_nowhere(tmp_path):
+    """HDF5 would walk its free space of size 0 without end, deaf to any signal."""
+    contents = bytearray(good("plain"))
+    heap = contents.index(b"GCOL\x01")
+    place = heap + 16
+    while (index := int.from_bytes(contents[place : place + 2], "little")) != 0:
+        place += 16 + -(-int.from_bytes(contents[place + 8 : place + 16], "little") // 8) * 8
+    contents[place + 8 : place + 16] = bytes(8)
+    path = tmp_path / "spoilt.nir"
+    path.write_bytes(contents)
+    with pytest.raises(GraphError, match=f"its texts are damaged at byte {place:,}"):
+        hardware.read_graph(path)
