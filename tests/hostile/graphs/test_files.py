@@ -51,7 +51,7 @@ def test_a_heap_that_leads_nowhere(tmp_path):
     contents = bytearray(good("plain"))
     heap = contents.index(b"GCOL\x01")
     place = heap + 16
-    while (index := int.from_bytes(contents[place : place + 2], "little")) != 0:
+    while any(contents[place : place + 2]):
         place += 16 + -(-int.from_bytes(contents[place + 8 : place + 16], "little") // 8) * 8
     contents[place + 8 : place + 16] = bytes(8)
     path = tmp_path / "spoilt.nir"
