@@ -23,6 +23,9 @@ def value_bounds(graph: FlatGraph, plan: Schedule, inputs: Interval) -> dict[str
             bounds[name] = inputs
         elif population.kind == "neuron":
             bounds[name] = (0.0, 1.0)
+        elif population.kind == "readout":  # its membrane, in the chip's units
+            most = plan.chip.sum_limit * plan.chip.fraction - 1.0
+            bounds[name] = (-most, most)
         else:
             arriving = [synapse_bounds(graph, c.synapse, bounds[c.source]) for c in plan.arriving(name)]
             bounds[name] = (sum(low for low, _ in arriving), sum(high for _, high in arriving))
@@ -46,7 +49,7 @@ def uncertified_populations(graph: FlatGraph, plan: Schedule, inputs: Interval, 
     """
     bounds, resting, found = value_bounds(graph, plan, inputs), at_rest(graph), set()
     for name, population in plan.populations.items():
-        if population.kind == "neuron":
+        if population.has_membrane:
             ends = [synapse_bounds(graph, c.synapse, bounds[c.source]) for c in plan.arriving(name)]
             largest = max(abs(sum(low for low, _ in ends)), abs(sum(high for _, high in ends)))
             bias = float(np.abs(resting[name]).max(initial=0))

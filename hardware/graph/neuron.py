@@ -13,6 +13,7 @@ from ..errors import GraphError
 
 TIME_STEP = 1e-4  # seconds; NIR's time constants are in seconds
 TOLERANCE = 1e-6  # relative: NIR files hold parameters in float32
+NEVER = 1 << 62  # a threshold that no membrane exceeds: of one that is only read
 
 
 @dataclass
@@ -47,7 +48,7 @@ class IntegerNeuron:
         name: str,
         *,
         rate: np.ndarray,
-        threshold: np.ndarray,
+        threshold: np.ndarray | None,
         chip: Chip,
         gain: tuple[str, np.ndarray] | None = None,
         current_rate: np.ndarray | None = None,
@@ -56,16 +57,19 @@ class IntegerNeuron:
 
         gain: its name and the share of a current that arrives, above 0: the membrane is held in units in which all of
         it arrives, so the threshold is divided by it. current_rate: what a step takes from the current.
-        Exact if decay_unity * rate is an integer.
+        threshold: None of a membrane that is read, and never fires. Exact if decay_unity * rate is an integer.
         """
-        if gain:
-            _require_above_zero(name, f"gain {gain[0]}", gain[1])
-            threshold = np.asarray(threshold, np.float64) / _close_to(1.0, gain[1])
         decay = _decay(name, "tau" if current_rate is None else "tau_mem", rate, chip)
         current_decay = None if current_rate is None else _decay(name, "tau_syn", current_rate, chip)
-        check_range(name, "threshold", np.floor(threshold), *chip.threshold_range)
-        threshold = np.floor(np.asarray(threshold, np.float64) * chip.fraction).astype(np.int64)
-        neuron = cls(decay, threshold, chip, current_decay)
+        if gain:
+            _require_above_zero(name, f"gain {gain[0]}", gain[1])
+        if threshold is None:
+            level = np.full(1, NEVER)
+        else:
+            threshold = np.asarray(threshold, np.float64) / (_close_to(1.0, gain[1]) if gain else 1.0)
+            check_range(name, "threshold", np.floor(threshold), *chip.threshold_range)
+            level = np.floor(threshold * chip.fraction).astype(np.int64)
+        neuron = cls(decay, level, chip, current_decay)
         return neuron if neuron.keeps_current else replace(neuron, current_decay=None)
 
     @property
@@ -74,13 +78,18 @@ class IntegerNeuron:
         return self.current_decay is not None and bool(np.any(self.current_decay < self.chip.decay_unity))
 
     @property
+    def fires(self) -> bool:
+        """Whether it ever does; else its membrane is what it gives."""
+        return bool((self.threshold < NEVER).all())
+
+    @property
     def forgets(self) -> bool:
         """Whether nothing is left at the next step, as of a gate."""
         return bool(np.all(self.decay == self.chip.decay_unity)) and not self.keeps_current
 
     @property
     def numbers(self) -> dict[str, np.ndarray]:
-        """Its parameters by name; current_decay where a current lasts."""
+        """Its parameters by name; current_decay where a current lasts, threshold NEVER where none is."""
         found = {"decay": self.decay, "threshold": self.threshold}
         return found if self.current_decay is None else {**found, "current_decay": self.current_decay}
 

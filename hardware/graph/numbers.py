@@ -9,9 +9,15 @@ from .nodes import Readout, Spiking, kind_of, spiking
 
 
 def integer_neuron(graph: FlatGraph, name: str) -> IntegerNeuron:
-    """The neuron of the graph's chip that a population exactly is. Raises GraphError or RangeError if there is none."""
+    """The neuron of the graph's chip that a population, or a membrane that is read, exactly is.
+
+    Raises GraphError or RangeError if there is none.
+    """
     node = graph.nodes[name]
-    return spiking(name, node).integer(name, node, TIME_STEP, graph.chip)
+    kind = kind_of(node)
+    if not isinstance(kind, Readout):
+        kind = spiking(name, node)
+    return kind.integer(name, node, TIME_STEP, graph.chip)
 
 
 def check_numbers(graph: FlatGraph) -> None:

@@ -20,7 +20,8 @@ from .delay_line import delayed
 from .flat import FlatGraph, add, at_rest
 from .flatten import flatten
 from .neuron import TIME_STEP, IntegerNeuron
-from .nodes import Delaying, kind_of, memoryless, spiking
+from .nodes import Delaying, Readout, kind_of, memoryless
+from .numbers import integer_neuron
 from .operations import Operation
 
 
@@ -29,7 +30,8 @@ class DrivenPopulation:
     """What drives one population, and the neuron that it drives.
 
     terms: what each population that it reads contributes to the current, [T, B, ...]; bias: what arrives without any
-    spike, [...]; both in units of the membrane. neuron: None for an output, which shows its sum.
+    spike, [...]; both in units of the membrane. neuron: None for an output that shows its sum; one that never fires for
+    an output that shows its membrane.
     """
 
     name: str
@@ -47,6 +49,8 @@ class DrivenPopulation:
         """Spikes int8 [T, B, ...], or the sums of an output, int32; as hardware.interpret."""
         if self.neuron is None:
             return self.sums()
+        if not self.neuron.fires:
+            return self.neuron.read(self.name, self.current - self.bias, self.bias).astype(np.int32)
         return self.neuron.run(self.name, self.current - self.bias, self.bias)
 
     def sums(self) -> np.ndarray:
@@ -68,7 +72,9 @@ class DrivenPopulation:
 
     def threshold(self, neuron: tuple[int, ...]) -> int | None:
         """The threshold of one neuron, in units of the membrane; None of an output."""
-        return None if self.neuron is None else int(self._of(self.neuron.threshold, neuron)[0])
+        if self.neuron is None or not self.neuron.fires:
+            return None
+        return int(self._of(self.neuron.threshold, neuron)[0])
 
     def _of(self, parameter: np.ndarray, neuron: tuple[int, ...]) -> np.ndarray:
         return np.broadcast_to(parameter, self.bias.shape)[neuron].reshape(1)
@@ -123,7 +129,7 @@ class PopulationGraph:
         together = any(isinstance(self.flat.nodes[node], Operation) for node in path)
         groups = [sources] if together else [[source] for source in sources]
         terms = {", ".join(group): self._term(name, path, group, values) for group in groups}
-        bias = np.rint(self._at_rest[name] * self.flat.chip.fraction).astype(np.int64)
+        bias = np.rint(self._at_rest[self._driven_by(name)] * self.flat.chip.fraction).astype(np.int64)
         return DrivenPopulation(name, terms, bias, self._neuron(name), self.flat.chip)
 
     def parameters(self, name: str) -> dict[str, np.ndarray]:
@@ -141,10 +147,13 @@ class PopulationGraph:
         return found
 
     def _neuron(self, name: str) -> IntegerNeuron | None:
-        if not self.flat.is_population(name):
-            return None
-        node = self.flat.nodes[name]
-        return spiking(name, node).integer(name, node, TIME_STEP, self.flat.chip)
+        name = self._driven_by(name)
+        return integer_neuron(self.flat, name) if self.flat.is_population(name) or self.flat.is_readout(name) else None
+
+    def _driven_by(self, name: str) -> str:
+        """The node that current drives: of an Output that shows a membrane, that membrane's."""
+        source = next(iter(self.flat.sources[name]))
+        return source if self.flat.is_readout(source) else name
 
     def _arriving(self, source: str, target: str, values: np.ndarray) -> np.ndarray:
         """Values [T, B, ...] of a source as they arrive: one time step later where the edge is feedback."""
@@ -173,7 +182,7 @@ class PopulationGraph:
                 kind = kind_of(node)
                 if isinstance(kind, Delaying):
                     total = delayed(total, kind.steps(node, TIME_STEP))
-                else:
+                elif not isinstance(kind, Readout):
                     out = memoryless(node_name, node).apply(node, total.reshape(-1, *total.shape[2:]))
                     total = out.reshape(*steps, *out.shape[1:])
             computed[node_name] = total

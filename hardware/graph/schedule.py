@@ -28,13 +28,20 @@ from .synapse import Synapse
 
 @dataclass(frozen=True)
 class ScheduledPopulation:
-    """kind: "input", "neuron", "relay" (of a graded sum), "delay" (one that waits) or "output" (one that is read)."""
+    """kind: "input", "neuron", "readout" (a membrane that never fires), "relay" (of a graded sum), "delay" (one that
+    waits) or "output" (what is shown).
+    """
 
     name: str
     kind: str
     shape: tuple[int, ...]
     depth: int
     internal: bool = False  # a gate inside an operation, not a population of the model
+
+    @property
+    def has_membrane(self) -> bool:
+        """Whether it is a neuron of the chip, which spikes or is read."""
+        return self.kind in ("neuron", "readout")
 
     def reset_offset(self, time_steps: int) -> int:
         """The phase, in steps modulo T, at which this population's windows begin (Lava counts from 1)."""
@@ -119,9 +126,7 @@ class _Scheduler:
             elif isinstance(kind := kind_of(node), Delaying):
                 self._add_delay(name, shape, kind.steps(node, TIME_STEP))
             elif self.graph.is_readout(name):
-                raise GraphError(
-                    f"'{name}' is a {type(node).__name__}, a membrane that is read: only the interpreter has it"
-                )
+                self._add(name, "readout", shape, self._terms(name))
             elif self.graph.is_population(name):
                 self._add(name, "neuron", shape, self._terms(name))
             elif name in self.graph.outputs:

@@ -7,7 +7,6 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ...chip.chip import Chip
-from ...errors import GraphError
 from ..float_neuron import FloatNeuron
 from ..neuron import IntegerNeuron, distinct, rate_of, require
 from ..windows import Shape
@@ -36,9 +35,10 @@ class ReadoutKind(Readout):
         taken, gain, current = self._shares(node, time_step)
         whole = gain if current is None else gain * current[1]
         current_rate = None if current is None else current[0]
-        if not (whole > 0).all():
-            raise GraphError(f"{name}: gain is {whole.min():g}; it must be above 0")
-        return IntegerNeuron.of_rate(name, rate=taken, threshold=np.zeros(1), chip=chip, current_rate=current_rate)
+        gain_of = ("of all that arrives", whole)
+        return IntegerNeuron.of_rate(
+            name, rate=taken, threshold=None, chip=chip, gain=gain_of, current_rate=current_rate
+        )
 
     def floating(self, name: str, node: Any, time_step: float) -> FloatNeuron:
         """Any parameters; the membrane starts at 0."""

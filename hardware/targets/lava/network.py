@@ -73,7 +73,7 @@ def _guards(
     for name in uncertified_populations(graph, plan, (float(frames.min()), float(frames.max())), time_steps):
         population = plan.populations[name]
         watched: dict[str, Any] = {"population": name, "chip": plan.chip}
-        if population.kind == "neuron":
+        if population.has_membrane:
             bias = np.rint(resting[name] * plan.chip.fraction).astype(np.int64)
             watched |= {"neuron": integer_neuron(graph, name).each(lava_order), "bias": lava_order(bias)}
             watched |= {"reset": (time_steps, population.reset_offset(time_steps))}

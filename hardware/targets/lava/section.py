@@ -75,7 +75,7 @@ class NeuronCell(Cell):
         self, population: ScheduledPopulation, neuron: IntegerNeuron, bias: np.ndarray, time_steps: int, checked: bool
     ):
         super().__init__(population, neuron.chip, checked)
-        self.is_gate = neuron.forgets
+        self.is_gate = neuron.forgets and neuron.fires
         self.threshold = distinct(neuron.synaptic_threshold(population.name)) * self.unit
         self.kept = self._share_kept(neuron.decay)
         self.offset, self.time_steps = population.reset_offset(time_steps), time_steps
@@ -98,30 +98,49 @@ class NeuronCell(Cell):
         return 1 if self.is_gate else self.chip.fraction
 
     def update(self, step: int) -> None:
-        """membrane <- toward_zero(membrane * kept) + current + bias; spike iff membrane > threshold, then 0."""
-        begins, name = step % self.time_steps == self.offset, self.population.name
-        if begins:
+        """Spike iff membrane > threshold, then 0; a gate has no membrane but what arrives."""
+        current = self.arrived(step)
+        if self.is_gate:
+            np.greater(current, self.threshold - self.bias, out=self.fired)
+        else:
+            membrane = self.charge(step, current)
+            np.greater(membrane, self.threshold, out=self.fired)
+            np.copyto(membrane, 0, where=self.fired)
+        self.value[...] = self.fired
+
+    def arrived(self, step: int) -> np.ndarray:
+        """The sum of inputs, in which at the first step of a window nothing is of the last."""
+        if step % self.time_steps == self.offset:
             for sums in self.returning:
                 sums[...] = 0
         current = self.total()
         if self.checked:
-            check_below_limit(name, "sum of inputs", current * (self.chip.fraction // self.unit), self.chip)
-        if self.is_gate:
-            np.greater(current, self.threshold - self.bias, out=self.fired)
-        else:
-            if self.current is not None:
-                current = _decayed(self.current, self.current_kept, begins) + current
-                self.current[...] = current
-                if self.checked:
-                    check_below_limit(name, "current", current, self.chip)
-            membrane = _decayed(self.membrane, self.kept, begins)
-            membrane += current
-            membrane += self.bias
+            whole = current * (self.chip.fraction // self.unit)
+            check_below_limit(self.population.name, "sum of inputs", whole, self.chip)
+        return current
+
+    def charge(self, step: int, current: np.ndarray) -> np.ndarray:
+        """membrane <- toward_zero(membrane * kept) + current + bias, after the current's own decay."""
+        begins, name = step % self.time_steps == self.offset, self.population.name
+        if self.current is not None:
+            current = _decayed(self.current, self.current_kept, begins) + current
+            self.current[...] = current
             if self.checked:
-                check_below_limit(name, "membrane", membrane, self.chip)
-            np.greater(membrane, self.threshold, out=self.fired)
-            np.copyto(membrane, 0, where=self.fired)
-        self.value[...] = self.fired
+                check_below_limit(name, "current", current, self.chip)
+        membrane = _decayed(self.membrane, self.kept, begins)
+        membrane += current
+        membrane += self.bias
+        if self.checked:
+            check_below_limit(name, "membrane", membrane, self.chip)
+        return membrane
+
+
+class ReadoutCell(NeuronCell):
+    """I, LI, CubaLI: the membrane itself is what is sent on."""
+
+    def update(self, step: int) -> None:
+        """Charge, and nothing that could fire."""
+        self.value[...] = self.charge(step, self.arrived(step))
 
 
 def _decayed(values: np.ndarray, kept: np.ndarray, begins: bool) -> np.ndarray:
@@ -180,9 +199,10 @@ class Section:
         self.links: dict[tuple[str, str | None, int, int, bool], Link] = {}
         for name, population in plan.populations.items():
             incoming = plan.arriving(name) if name in self.names else []
-            if population.kind == "neuron" and name in self.names:
+            if population.has_membrane and name in self.names:
                 neuron, bias = integer_neuron(graph, name), _compact(resting[name])
-                self.cells[name] = NeuronCell(population, neuron, bias, time_steps, name in uncertified)
+                cell = NeuronCell if population.kind == "neuron" else ReadoutCell
+                self.cells[name] = cell(population, neuron, bias, time_steps, name in uncertified)
             elif name in plan.delays and name in self.names:
                 steps = plan.delays[name]
                 self.cells[name] = DelayCell(population, steps, graph.chip, time_steps, name in uncertified)

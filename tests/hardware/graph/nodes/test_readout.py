@@ -6,9 +6,11 @@ import nir
 import numpy as np
 import pytest
 from small_graphs import TIME_STEP, chain, graph, threshold, whole_numbers
+from ways_in_lava import anyhow
 
 import hardware
 from hardware import GraphError, RangeError
+from hardware.graph.populations import PopulationGraph
 
 ONE = np.ones(2)
 
@@ -55,16 +57,75 @@ def test_behind_a_recurrence():
     np.testing.assert_allclose(found[:, 0], np.array([[1, 0], [0.75, 1], [1.5625, 0.75]]) / 2)
 
 
+def reading(kind):
+    """Weights and biases, a population, and two membranes of it that are read, whose neurons differ."""
+    tau = TIME_STEP * np.array([2.0, 4.0])
+    membrane = {
+        "I": nir.I(3 * ONE),
+        "LI": nir.LI(tau, 2 * ONE, 0 * ONE),
+        "CubaLI": nir.CubaLI(tau_syn=tau[::-1], tau_mem=tau, r=3 * ONE, v_leak=0 * ONE, w_in=5 * ONE),
+    }[kind]
+    nodes_ = {
+        "first": nir.Affine(whole_numbers(2, 3, 3).astype(float), np.array([1.0, -2, 0])),
+        "a": threshold([3], 2.5),
+        "second": nir.Affine(whole_numbers(3, 2, 3).astype(float), np.array([3.0, -4])),
+        "membrane": membrane,
+    }
+    return graph([3], nodes_, ["input -> first -> a -> second -> membrane -> output"], [2])
+
+
+@anyhow
+@pytest.mark.parametrize("kind", ["I", "LI", "CubaLI"])
+def test_in_lava(lava, kind, how):
+    """Image by image: nothing of a membrane is left for the next."""
+    network, inputs = reading(kind), whole_numbers(4, 5, 4, 3)
+    wanted = hardware.interpret(network, inputs)
+    found = hardware.lava.simulate(network, inputs, **how)
+    assert hardware.compare(wanted, found).mismatches == 0
+    assert {*found} == {"a", "output"}
+    assert len(np.unique(wanted["output"])) > 10
+    alone = hardware.interpret(network, inputs[:, 2:3])["output"]
+    np.testing.assert_array_equal(found["output"][:, 2:3], alone)
+
+
+@pytest.mark.parametrize("kind", ["I", "LI", "CubaLI"])
+def test_in_lavas_floating_point(lava, kind):
+    network, inputs = reading(kind), whole_numbers(4, 5, 2, 3)
+    network.nodes["second"].bias *= 0
+    if kind == "LI":
+        network.nodes["membrane"].v_leak = np.array([0.5, -1.0])
+    wanted = hardware.interpret_float(network, inputs)["output"]
+    found = hardware.lava.simulate(network, inputs, bit_accurate=False)["output"]
+    np.testing.assert_allclose(found, wanted, rtol=1e-12)
+    assert wanted.any()
+
+
+def test_overflow_is_seen_in_lava(lava):
+    network, inputs = chain([2], nir.I(ONE)), np.full((3, 1, 2), 50_000)
+    for sections in (0, 1):
+        with pytest.raises(RangeError, match="node0: membrane .*131072"):
+            hardware.lava.simulate(network, inputs, sections=sections)
+
+
+@pytest.mark.parametrize("kind", ["I", "LI", "CubaLI"])
+def test_a_population_by_itself(kind):
+    """What an Output shows of a membrane, from the spikes that drive it."""
+    network, inputs = reading(kind), whole_numbers(4, 5, 4, 3)
+    trace = hardware.interpret(network, inputs)
+    driven = PopulationGraph(network).driven("output", {**trace, "input": inputs})
+    np.testing.assert_array_equal(driven.run(), trace["output"])
+    assert driven.threshold((0,)) is None
+    np.testing.assert_array_equal(driven.membrane(1, (0,)), trace["output"][:, 1, 0])
+
+
 def test_where_there_are_none(refuses):
     li = nodes()["LI"][0]
     network = chain([2], li)
-    with refuses(GraphError, "'node0'", "LI", "only the interpreter"):
-        hardware.schedule(hardware.flatten(network))
     with refuses(GraphError, "'a'", "alone", "'b' reads it too"):
         hardware.flatten(graph([2], {"a": li, "b": threshold([2])}, ["input -> a -> b -> output"]))
     with refuses(GraphError, "node0: v_leak is 1", "needs 0"):
         hardware.interpret(chain([2], nir.LI(li.tau, li.r, ONE)), np.ones((1, 1, 2), int))
-    with refuses(GraphError, "node0: gain is -0.0001", "above 0"):
+    with refuses(GraphError, "node0: gain of all that arrives is -0.0001", "above 0"):
         hardware.interpret(chain([2], nir.I(-ONE)), np.ones((1, 1, 2), int))
     with refuses(RangeError, "node0", "membrane", "131072"):
         hardware.interpret(chain([2], nir.I(ONE)), np.full((3, 1, 2), 50_000))
