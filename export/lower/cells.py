@@ -30,67 +30,55 @@ def _add_synapses(graph: GraphBuilder, name: str, module: Synapses, shape: tuple
 
 
 def lower_fixed_cell(graph: GraphBuilder, node: Node, module: FixedCell, shapes: Shapes) -> None:
-    """An IF, LIF or CubaLIF of gain 1, its threshold raised by half of the membrane's resolution."""
-    shape, chip = shapes[node.name], module.chip
-
-    def parameter(values: Tensor | float) -> np.ndarray:
-        return np.broadcast_to(np.asarray(torch.as_tensor(values).cpu().numpy(), np.float32), shape)
-
-    threshold, zero = parameter(module.threshold.double() + 0.5 / chip.fraction), parameter(0.0)
-    if not module.decay.any() and not module.has_current:
-        graph.add(
-            node.name, nir.IF(r=parameter(1 / TIME_STEP), v_threshold=threshold, v_reset=zero), *node.arguments[0]
-        )
-        return
-    # NIR has no membrane that leaks nothing beside one that does; one that forgets 2^-40 a step comes to the same.
-    tau = chip.decay_unity / module.decay.double().clamp(min=2.0**-28)
-    membrane = {"v_leak": zero, "v_reset": zero, "v_threshold": threshold}
-    if not module.has_current:
-        neuron = nir.LIF(tau=parameter(tau * TIME_STEP), r=parameter(tau), **membrane)
-    else:
-        lasting = chip.decay_unity / module.current_decay.double()
-        neuron = nir.CubaLIF(
-            tau_syn=parameter(lasting * TIME_STEP),
-            tau_mem=parameter(tau * TIME_STEP),
-            r=parameter(tau),
-            w_in=parameter(lasting),
-            **membrane,
-        )
+    """An IF, LIF or CubaLIF of gain 1, its threshold raised by half a unit; if it never fires, an I, LI, CubaLI."""
+    unity, one, zero = module.chip.decay_unity, torch.ones(()), torch.zeros(())
+    threshold = None if module.threshold is None else module.threshold.double() + 0.5 / module.chip.fraction
+    current = (module.current_decay.double() / unity, one) if module.has_current else None
+    neuron = _neuron(shapes[node.name], np.float32, module.decay.double() / unity, one, zero, threshold, current)
     graph.add(node.name, neuron, *node.arguments[0])
 
 
 def lower_float_cell(graph: GraphBuilder, node: Node, module: FloatCell, shapes: Shapes) -> None:
-    """The same, measured from the reset; what is only read has no node among those that are written."""
-    shape = shapes[node.name]
-    if module.threshold is None:
-        raise ExportError(f"{node.name}: a membrane that is read and never fires cannot be written")
+    """The same in its own numbers, measured from the reset."""
+    if not module.fires and module.reset is not None and module.reset.any():
+        raise ExportError(f"{node.name}: a membrane that is read is written only where its v_leak is 0")
+    current = None
+    if module.current_kept is not None and module.current_gain is not None:
+        current = (1.0 - module.current_kept, module.current_gain)
+    numbers = (1.0 - module.kept, module.gain, module.drive, module.threshold, current)
+    graph.add(node.name, _neuron(shapes[node.name], np.float64, *numbers), *node.arguments[0])
+
+
+def _neuron(
+    shape: tuple[int, ...],
+    kind: type,
+    rate: Tensor,
+    gain: Tensor,
+    drive: Tensor,
+    threshold: Tensor | None,
+    current: tuple[Tensor, Tensor] | None,
+) -> nir.NIRNode:
+    """The node whose membrane loses `rate` at a step and gets gain * I + drive; without a threshold it is read.
+
+    current: what a step takes from I, and what of the input reaches it.
+    """
 
     def parameter(values: Tensor) -> np.ndarray:
-        return np.broadcast_to(values.cpu().numpy(), shape)
+        return np.broadcast_to(values.cpu().numpy().astype(kind), shape)
 
-    rate = (1.0 - module.kept).clamp(min=2.0**-40)
-    tau = TIME_STEP / rate
-    membrane = {
-        "v_leak": parameter(module.drive / rate),
-        "v_reset": parameter(torch.zeros_like(module.drive)),
-        "v_threshold": parameter(module.threshold),
-    }
-    if module.current_kept is None or module.current_gain is None:
-        if not (module.kept < 1.0).any() and not module.drive.any():
-            del membrane["v_leak"]
-            graph.add(node.name, nir.IF(r=parameter(module.gain / TIME_STEP), **membrane), *node.arguments[0])
-            return
-        neuron = nir.LIF(tau=parameter(tau), r=parameter(module.gain / rate), **membrane)
-    else:
-        current_rate = 1.0 - module.current_kept
-        neuron = nir.CubaLIF(
-            tau_syn=parameter(TIME_STEP / current_rate),
-            tau_mem=parameter(tau),
-            r=parameter(module.gain / rate),
-            w_in=parameter(module.current_gain / current_rate),
-            **membrane,
-        )
-    graph.add(node.name, neuron, *node.arguments[0])
+    fired = {} if threshold is None else {"v_threshold": parameter(threshold), "v_reset": parameter(torch.zeros(()))}
+    if not rate.any() and not drive.any() and current is None:
+        r = parameter(gain / TIME_STEP)
+        return nir.IF(r=r, **fired) if fired else nir.I(r=r)
+    # NIR has no membrane that leaks nothing beside one that does; one that forgets 2^-40 a step comes to the same.
+    rate = rate.clamp(min=2.0**-40)
+    membrane = {"r": parameter(gain / rate), "v_leak": parameter(drive / rate), **fired}
+    tau = parameter(TIME_STEP / rate)
+    if current is None:
+        return nir.LIF(tau=tau, **membrane) if fired else nir.LI(tau=tau, **membrane)
+    lost, reaching = current
+    membrane |= {"tau_mem": tau, "tau_syn": parameter(TIME_STEP / lost), "w_in": parameter(reaching / lost)}
+    return nir.CubaLIF(**membrane) if fired else nir.CubaLI(**membrane)
 
 
 def lower_recurrent_cell(graph: GraphBuilder, node: Node, module: RecurrentCell, shapes: Shapes) -> None:

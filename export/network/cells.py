@@ -20,7 +20,17 @@ State = dict[str, Tensor]
 
 
 class Cell(Population):
-    """A population that is stepped: [T, B, *shape] -> spikes [T, B, *shape]."""
+    """A population that is stepped: [T, B, *shape] -> spikes [T, B, *shape], or membranes if it never fires."""
+
+    @property
+    @abstractmethod
+    def fires(self) -> bool:
+        """Whether it ever does; else the output shows its membrane."""
+
+    @property
+    def is_recorded(self) -> bool:
+        """Spikes are; a membrane the output shows."""
+        return self.fires
 
     @abstractmethod
     def rest(self, x: Tensor) -> State:
@@ -71,9 +81,28 @@ class FloatCell(Cell):
             self.register_buffer(name, None if value is None else value.double())
 
     @property
+    def fires(self) -> bool:
+        """With a threshold."""
+        return self.threshold is not None
+
+    @property
     def whole_gain(self) -> Tensor:
         """What of x reaches the membrane in the step in which it arrives."""
         return self.gain if self.current_gain is None else self.gain * self.current_gain
+
+    def of_unit_gain(self) -> FloatCell:
+        """The same for inputs that are multiplied by its gain before they arrive."""
+        one = torch.ones(())
+        current_gain = None if self.current_gain is None else one
+        return FloatCell(
+            kept=self.kept,
+            gain=one,
+            drive=self.drive,
+            threshold=self.threshold,
+            reset=self.reset,
+            current_kept=self.current_kept,
+            current_gain=current_gain,
+        )
 
     def rest(self, x: Tensor) -> State:
         """At the reset, without a current."""
@@ -100,21 +129,33 @@ class FixedCell(Cell):
         membrane <- toward_zero(membrane * (1 - decay)) + current + bias;  spike iff membrane > threshold, then 0
 
     decay, current_decay: int64 in the chip's units; threshold, bias: in synaptic units; of the population's shape, or
-    of no dimension. Raises RangeError when a sum, the current or the membrane reaches the chip's limit.
+    of no dimension. threshold None: it never fires, and gives its membrane, in the chip's units.
+    Raises RangeError when a sum, the current or the membrane reaches the chip's limit.
     """
 
     def __init__(
-        self, name: str, decay: Tensor, threshold: Tensor, current_decay: Tensor, bias: Tensor, chip: Chip = LOIHI_2
+        self,
+        name: str,
+        decay: Tensor,
+        threshold: Tensor | None,
+        current_decay: Tensor,
+        bias: Tensor,
+        chip: Chip = LOIHI_2,
     ) -> None:
         super().__init__()
         self.name, self.chip = name, chip
         self.decay: Tensor
-        self.threshold: Tensor
+        self.threshold: Tensor | None
         self.current_decay: Tensor
         self.bias: Tensor
         values = {"decay": decay, "threshold": threshold, "current_decay": current_decay, "bias": bias}
         for field, value in values.items():
-            self.register_buffer(field, value.to(torch.int64))
+            self.register_buffer(field, None if value is None else value.to(torch.int64))
+
+    @property
+    def fires(self) -> bool:
+        """With a threshold."""
+        return self.threshold is not None
 
     @property
     def has_current(self) -> bool:
@@ -132,6 +173,9 @@ class FixedCell(Cell):
         self._check("current", current / self.chip.fraction)
         membrane = self._kept(state["membrane"], self.decay) + current + (self.bias << self.chip.fraction_bits)
         self._check("membrane", membrane / self.chip.fraction)
+        if self.threshold is None:
+            state["current"], state["membrane"] = current, membrane
+            return membrane.to(x.dtype)
         fired = membrane > self.threshold << self.chip.fraction_bits
         state["current"], state["membrane"] = current, membrane.masked_fill(fired, 0)
         return fired.to(x.dtype)
@@ -157,6 +201,11 @@ class RecurrentCell(Cell):
         self.cell = cell
         self.names = [list(way) for way in ways]  # of the nodes on each way
         self.ways = nn.ModuleList(nn.ModuleList(way.values()) for way in ways)
+
+    @property
+    def fires(self) -> bool:
+        """As the population that it is."""
+        return self.cell.fires
 
     def rest(self, x: Tensor) -> State:
         """That of the cell, and no spikes."""

@@ -73,6 +73,8 @@ def find_streams(
 
 
 def _stream(name: str, module: nn.Module, read: Stream | None, shape: tuple[int, ...]) -> Stream | None:
+    if isinstance(module, Cell) and not module.fires:
+        return None
     if isinstance(module, (Neuron, Cell)):
         return Stream((name,), 1.0, 0, 1)
     if read is None:

@@ -132,6 +132,24 @@ class FloatSynapses(Synapses):
         """W x + b."""
         return spread(lambda values: self.form.apply(values, self.weight) + self.form.bias(self.bias), x)
 
+    def by_row(self, values: Tensor) -> Tensor | None:
+        """Values [*shape'], or of no dimension, as one for each row of the weights; None where they differ in a row."""
+        if values.ndim == 0:
+            return values
+        each = values.reshape(len(values), -1)
+        return each[:, 0] if len(values) == len(self.bias) and bool((each == each[:, :1]).all()) else None
+
+    def amplified(self, gain: Tensor) -> FloatSynapses | None:
+        """A synapse that gives `gain` times as much, [*shape'] or of no dimension; None where rows cannot."""
+        if self.weight.shape == gain.shape and isinstance(self.form, Scaling):
+            return FloatSynapses(self.form, self.weight * gain, self.bias)
+        rows = self.by_row(gain)
+        if rows is None:
+            return None
+        return FloatSynapses(
+            self.form, self.weight * rows.reshape(-1, *(1 for _ in self.weight.shape[1:])), self.bias * rows
+        )
+
 
 class FixedSynapses(Synapses):
     """In integers, exact in float32. weight, bias: int32. adds_bias: without it the neuron adds it itself."""

@@ -98,8 +98,6 @@ class GroupQuantizer:
                 continue
             if (cell.whole_gain <= 0).any():
                 raise ExportError(f"{sink.name}: its gain is {cell.whole_gain.min():g}; it must be above 0")
-            if cell.threshold is None:
-                raise ExportError(f"{sink.name}: a membrane that is read and never fires has no integer form")
             if cell.current_kept is not None:
                 for term in sink.terms:
                     bias = biases[term.synapse]
@@ -120,15 +118,12 @@ class GroupQuantizer:
 
     def _rows(self, sink: Sink, synapse: str, values: Tensor) -> Tensor:
         """Values of a population as one for each row of a synapse's weights, or for all."""
-        rows = len(self._synapse(synapse).bias)
-        if values.ndim == 0:
-            return values
-        first = values.reshape(len(values), -1)[:, 0]
-        if len(values) != rows or (values.reshape(len(values), -1) != first[:, None]).any():
+        rows = self._synapse(synapse).by_row(values)
+        if rows is None:
             raise ExportError(
                 f"{sink.name}: its constants differ within a channel of {synapse}, which has one bias each"
             )
-        return first
+        return rows
 
     def _scales(self, weights: Mapping[str, Tensor], biases: Mapping[str, Tensor]) -> tuple[float, float]:
         """The scale at which the largest weight of the smallest synapse has all levels; and the least that fits."""
@@ -177,7 +172,7 @@ class GroupQuantizer:
             threshold = membrane = None
             if cell is not None:
                 fixed_cell = self._cell(sink, cell, worth, modules)
-                threshold = int(fixed_cell.threshold.max())
+                threshold = None if fixed_cell.threshold is None else int(fixed_cell.threshold.max())
                 membrane = _membrane_bound(fixed_cell, low - bias_bound, high + bias_bound, self.time_steps)
                 modules[sink.name] = _with_ways(sink.module, fixed_cell, modules)
                 if note := _rounded_decay(cell, fixed_cell):
@@ -224,18 +219,18 @@ class GroupQuantizer:
 def fixed_cell(name: str, cell: FloatCell, worth: float, bias: Tensor, chip: Chip) -> FixedCell:
     """The chip's neuron of a float one whose inputs are integers, each worth `worth`. Raises RangeError.
 
-    threshold = floor(v_threshold / (gain * worth)): NIR and the chip both compare with >.
+    threshold = floor(v_threshold / (gain * worth)): NIR and the chip both compare with >. Where none is, none.
     """
-    if cell.threshold is None:
-        raise ExportError(f"{name}: a membrane that is read and never fires has no integer form")
-    threshold = torch.floor(cell.threshold / (cell.whole_gain * worth) + ROUNDING)
-    low, high = chip.threshold_range
-    if threshold.min() < low or threshold.max() > high:
-        worst = threshold.max() if threshold.max() > high else threshold.min()
-        raise RangeError(
-            f"{name}: threshold {worst:.0f} is outside {low} .. {high} at the scale of its synapses; "
-            "the largest of them is out of all proportion: use smaller ones"
-        )
+    threshold = None
+    if cell.threshold is not None:
+        threshold = torch.floor(cell.threshold / (cell.whole_gain * worth) + ROUNDING)
+        low, high = chip.threshold_range
+        if threshold.min() < low or threshold.max() > high:
+            worst = threshold.max() if threshold.max() > high else threshold.min()
+            raise RangeError(
+                f"{name}: threshold {worst:.0f} is outside {low} .. {high} at the scale of its synapses; "
+                "the largest of them is out of all proportion: use smaller ones"
+            )
     kept = torch.zeros((), dtype=torch.float64) if cell.current_kept is None else cell.current_kept
     decays = [((1.0 - kept) * chip.decay_unity).round() for kept in (cell.kept, kept)]
     return FixedCell(name, decays[0], threshold, decays[1], bias, chip)
@@ -251,15 +246,20 @@ def _with_ways(module: nn.Module, cell: FixedCell, modules: Mapping[str, nn.Modu
 
 
 def _membrane_bound(cell: FixedCell, low: int, high: int, time_steps: int) -> int:
-    """Bound on current and |membrane|: from above by a membrane that just did not fire, from below by time_steps."""
+    """Bound on current and |membrane|: from above by a membrane that just did not fire, or else by time_steps.
+
+    Of one that never fires, and from below, by what time_steps can add up.
+    """
     unity = cell.chip.decay_unity
     kept, current_kept = (1.0 - float(decay.min()) / unity for decay in (cell.decay, cell.current_decay))
     lasting = sum(current_kept**t for t in range(time_steps))
     low, high = math.floor(low * lasting), math.ceil(high * lasting)
-    lowest = 0.0
+    lowest = highest = 0.0
     for _ in range(time_steps):
-        lowest = min(0.0, lowest * kept + low)
-    return math.ceil(max(float(cell.threshold.max()) * kept + high, -lowest, high, -low))
+        lowest, highest = min(0.0, lowest * kept + low), max(0.0, highest * kept + high)
+    if cell.threshold is not None:
+        highest = float(cell.threshold.max()) * kept + high
+    return math.ceil(max(highest, -lowest, high, -low))
 
 
 def _rounded_decay(cell: FloatCell, fixed: FixedCell) -> str | None:

@@ -1,6 +1,7 @@
 """Where spikes and currents meet, spikes get a synapse of weight 1, which can be quantized like the others.
 
-A drive (v_leak other than v_reset) is a constant current, and needs a synapse as well, whose bias it becomes.
+A drive (v_leak other than v_reset) is a constant current, and needs a synapse as well, whose bias it becomes. So does
+a membrane that is read: its gains become part of the weights before it, so that 1 is worth the same in all of it.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ..errors import ExportError
 from ..network.cells import Cell, FloatCell, RecurrentCell
 from ..network.float_network import FloatNetwork
 from ..network.layers import Delay, Reshape, WindowSum
@@ -32,7 +34,40 @@ def with_synapses(network: FloatNetwork) -> FloatNetwork:
             met = [_through_synapse(result, node.name, s, shapes[s]) if s not in currents else s for s in sources]
             arguments = (tuple(met),)
         result.add(node.name, module, *arguments)
-    return result.eval()
+    return _with_even_membranes(result).eval()
+
+
+def _with_even_membranes(network: FloatNetwork) -> FloatNetwork:
+    """The same network, in which the membranes that are read have gain 1. Raises ExportError where none can have it."""
+    found: dict[str, nn.Module] = {}
+    for node in network.nodes:
+        cell = cell_of(network.get_submodule(node.name))
+        if cell is None or cell.fires:
+            continue
+        if cell.reset is not None and cell.reset.any():
+            level = cell.reset.reshape(-1)[cell.reset.abs().argmax()]
+            raise ExportError(f"{node.name}: v_leak is {level:g}; a membrane that is read rests at 0 on a chip")
+        for source in node.arguments[0]:
+            found[source] = _amplified(network, source, node.name, cell.whole_gain)
+        found[node.name] = cell.of_unit_gain()
+    if not found:
+        return network
+    result = FloatNetwork(network.encoding)
+    for node in network.nodes:
+        result.add(node.name, found.get(node.name) or network.get_submodule(node.name), *node.arguments)
+    return result
+
+
+def _amplified(network: FloatNetwork, name: str, reader: str, gain: Tensor) -> FloatSynapses:
+    """A synapse that gives `gain` times as much to its only reader."""
+    synapse = network.get_submodule(name)
+    readers = [node.name for node in network.nodes if any(name in argument for argument in node.arguments)]
+    if not isinstance(synapse, FloatSynapses) or readers != [reader]:
+        raise ExportError(f"{reader}: its membrane is read, and needs a synapse of its own before it, not {name}")
+    amplified = synapse.amplified(gain)
+    if amplified is None:
+        raise ExportError(f"{reader}: its gains differ within a channel of {name}, which has one weight for all of it")
+    return amplified
 
 
 def _needs_synapses(module: nn.Module, sources: tuple[str, ...], currents: set[str]) -> bool:
@@ -40,7 +75,7 @@ def _needs_synapses(module: nn.Module, sources: tuple[str, ...], currents: set[s
     if not direct:
         return False
     cell = cell_of(module)
-    driven = isinstance(module, RecurrentCell) or (cell is not None and bool(cell.drive.any()))
+    driven = isinstance(module, RecurrentCell) or (cell is not None and (bool(cell.drive.any()) or not cell.fires))
     return len(direct) < len(sources) or driven
 
 

@@ -16,6 +16,7 @@ from hardware.graph.sequence_encoding import SequenceEncoding
 from qkformer import SpikingTransformer
 
 from ..errors import ExportError
+from ..network.cells import Cell
 from ..network.certificate import Certificate
 from ..network.fixed_model import FixedModel
 from ..network.float_network import FloatNetwork
@@ -53,10 +54,19 @@ def quantize(
         fixed.add(node.name, modules[node.name], *node.arguments)
     fixed.certificate = Certificate(tuple(certificate for part in parts for certificate in part.certificates))
     fixed.rounded_decays = {name: note for part in parts for name, note in part.rounded.items()}
-    for layer in fixed.certificate:
-        if layer.population == OUTPUT:
-            fixed.encoding = replace(encoding, logit_scale=layer.scale * encoding.logit_scale)
+    worth = _worth_of_output(network, fixed)
+    fixed.encoding = replace(encoding, logit_scale=worth * encoding.logit_scale)
     return fixed.eval()
+
+
+def _worth_of_output(network: FloatNetwork, fixed: FixedModel) -> float:
+    """What 1 at the output is worth: of sums as their layer says, of a membrane its smallest part, of spikes 1."""
+    scales = {layer.population: layer.scale for layer in fixed.certificate}
+    if OUTPUT in scales:
+        return scales[OUTPUT]
+    shown = next((node.arguments[0] for node in network.nodes if node.name == OUTPUT), ())
+    cell = fixed.get_submodule(shown[0]) if shown and shown[0] in scales else None
+    return scales[shown[0]] / fixed.chip.fraction if isinstance(cell, Cell) and not cell.fires else 1.0
 
 
 def fold_for(

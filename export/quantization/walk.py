@@ -66,11 +66,19 @@ class Walk:
 
     def stream(self, node: Node, argument: int = 0) -> Stream:
         """What a node reads. Raises ExportError for currents, which have no scale yet."""
+        self.check_membranes(node, node.arguments[argument])
         stream = read_stream(self.streams, node.arguments[argument])
         if stream is None:
             sources = " + ".join(node.arguments[argument])
             raise ExportError(f"{node.name} reads {sources}, currents; only one neuron can, behind its convolution")
         return stream
+
+    def check_membranes(self, node: Node, sources: tuple[str, ...]) -> None:
+        """Raise ExportError if a membrane that never fires is among what a node sums."""
+        for source in sources:
+            module = None if source == INPUT else self.network.get_submodule(source)
+            if isinstance(module, Cell) and not module.fires:
+                raise ExportError(f"{node.name} reads the membrane of {source}, which the output can alone")
 
     def synapse_stream(self, name: str) -> Stream:
         """What a synapse reads: a stream, or the currents of synapses before it, which are decided first."""
@@ -173,6 +181,12 @@ def _passing(walk: Walk, node: Node, module: nn.Module) -> IntegerRule:
     return IntegerRule(node.name, module)
 
 
+def _output(walk: Walk, node: Node, module: nn.Module) -> IntegerRule:
+    if len(node.arguments[0]) > 1:
+        walk.check_membranes(node, node.arguments[0])
+    return IntegerRule(node.name, Output())
+
+
 def _integer(walk: Walk, node: Node, module: nn.Module) -> IntegerRule:
     for argument in range(len(node.arguments)):
         walk.stream(node, argument)
@@ -193,5 +207,5 @@ RULES: dict[type[nn.Module], Callable[[Walk, Node, nn.Module], Rule]] = {
     WindowSum: _pool,
     Reshape: _passing,
     Delay: _passing,
-    Output: _passing,
+    Output: _output,
 }

@@ -20,7 +20,7 @@ from hardware.graph.sequence_encoding import SequenceEncoding
 from ..errors import ExportError
 from ..network.cells import Cell, RecurrentCell
 from ..network.float_network import FloatNetwork
-from ..network.layers import Delay, Reshape
+from ..network.layers import Delay, Reshape, WindowSum
 from ..network.node_network import INPUT, OUTPUT
 from ..network.output import Output
 from .nodes import Reading, Shape, module_of
@@ -106,13 +106,22 @@ class _Builder:
             outer = [source for source in self.sources[name] if source not in inside]
             self._understand(name, outer)
             if name == self.exit:
-                names[name] = network.add(OUTPUT, Output(), [names[s] for s in outer])
+                output = Output(all(self._gives_integers(source) for source in outer))
+                names[name] = network.add(OUTPUT, output, [names[source] for source in outer])
                 continue
             module = self.modules[name]
             if isinstance(module, Cell) and name in self.returning:
                 module = RecurrentCell(module, self._ways(name))
             names[name] = network.add(self._own_name(network, name), module, [names[s] for s in outer])
         return network.eval()
+
+    def _gives_integers(self, name: str) -> bool:
+        """Whether a node gives spikes, in whatever shape and whenever, or sums of them."""
+        module = self.modules.get(name)  # None: the input
+        if isinstance(module, Cell):
+            return module.fires
+        passes = isinstance(module, (Reshape, Delay)) or (isinstance(module, WindowSum) and module.share == 1.0)
+        return passes and all(self._gives_integers(source) for source in self.sources[name])
 
     def _own_name(self, network: FloatNetwork, name: str) -> str:
         """A node's name, unless the network has another use for it: nodes become modules, at the path of their name."""

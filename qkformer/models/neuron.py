@@ -17,8 +17,13 @@ BatchNorm = nn.modules.batchnorm._BatchNorm  # of any rank
 class Population(nn.Module):
     """A module whose output is the spikes, or spike counts, [T, B, ...] of a named population.
 
-    `record_spikes` records every one of them under its module path.
+    `record_spikes` records every one of them under its module path, but those of which `is_recorded` is false.
     """
+
+    @property
+    def is_recorded(self) -> bool:
+        """Whether it emits integers that every target shows under its name."""
+        return True
 
 
 class Neuron(Population):

@@ -55,7 +55,7 @@ def record_spikes(
     hooks = [
         module.register_forward_hook(hook_for(name))
         for name, module in model.named_modules()
-        if isinstance(module, Population)
+        if isinstance(module, Population) and module.is_recorded
     ]
     try:
         yield trace

@@ -158,10 +158,79 @@ def test_inputs_of_another_kind_are_refused():
         fixed(np.full((1, 1, 3), 2.0))
 
 
-def test_what_is_read_and_never_fires_has_no_integers_yet():
-    li = nir.LI(tau=np.full(3, 4e-4), r=np.ones(3), v_leak=np.zeros(3))
-    nodes = {"a": nir.Linear(np.eye(3)), "read": li}
-    network = export.from_nir(graph_of(nodes, [("input", "a"), ("a", "read"), ("read", "output")], [3], [3]))
-    assert network(random_spikes(3)).shape == (4, 3)
-    with pytest.raises(export.ExportError, match=r"^read: a membrane that is read and never fires"):
-        export.quantize(network, random_spikes(3))
+def read_graph(membrane):
+    """A bias of the current would be one of the membrane, on a chip: in the end the same, and not at first."""
+    bias = RNG.normal(size=3) * 0.1 * (not isinstance(membrane, nir.CubaLI))
+    nodes = {"b": nir.Affine(RNG.normal(size=(3, 4)), bias), "read": membrane}
+    return graph_of(nodes, [("input", "b"), ("b", "read"), ("read", "output")], [4], [3])
+
+
+OWN = 1e-4 * np.array([1.5, 3.0, 7.0])
+MEMBRANES = {
+    "I": nir.I(np.full(3, 0.5e4)),
+    "LI": nir.LI(tau=np.full(3, 4e-4), r=np.ones(3), v_leak=np.zeros(3)),
+    "LI of its own": nir.LI(tau=OWN, r=np.array([1.0, 2.0, 0.5]), v_leak=np.zeros(3)),
+    "CubaLI": nir.CubaLI(
+        tau_syn=2 * OWN, tau_mem=OWN[::-1], r=np.ones(3), v_leak=np.zeros(3), w_in=np.array([1, 3, 2.0])
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", MEMBRANES)
+def test_membranes_that_are_read(kind):
+    """Their integers say what the floats do, each class at the same scale; and no trace has a population of them."""
+    network, inputs = export.from_nir(read_graph(MEMBRANES[kind])), random_spikes(4)
+    fixed = export.quantize(network, inputs)
+    assert [*spikes_of(fixed, inputs)] == ["output"]
+    assert not spikes_of(network, inputs)
+    assert_one_network(fixed, inputs)
+    wanted = network.run(inputs)
+    found = fixed.run(fixed.encode(inputs)) * fixed.encoding.logit_scale
+    assert (wanted - found).abs().max() < 0.03 * wanted.abs().max()
+    torch.testing.assert_close(fixed(inputs), network(inputs), atol=0.03 * network(inputs).abs().max().item(), rtol=0)
+    (last,) = (layer for layer in fixed.certificate if layer.population == "read")
+    assert last.threshold is None
+    assert last.certified
+    assert last.membrane_bound >= fixed.run(fixed.encode(inputs)).abs().max() / 64
+
+
+def test_a_membrane_of_spikes_is_read():
+    """A synapse of weight 1 comes before it."""
+    nodes = {"a": nir.Linear(RNG.normal(size=(3, 3))), "s": lif(3, threshold=0.3), "read": MEMBRANES["LI of its own"]}
+    path = ["input", "a", "s", "read", "output"]
+    inputs = random_spikes(3)
+    network = export.from_nir(graph_of(nodes, list(pairwise(path)), [3], [3]))
+    fixed = export.quantize(network, inputs)
+    assert "read_from_s" in export.to_nir(fixed).nodes
+    assert_one_network(fixed, inputs)
+    torch.testing.assert_close(fixed(inputs), network(inputs), atol=0.1, rtol=0.05)
+
+
+def test_where_a_membrane_cannot_be_read():
+    inputs = random_spikes(4)
+    resting = nir.LI(tau=OWN, r=np.ones(3), v_leak=np.array([0, 0.25, 0]))
+    with pytest.raises(export.ExportError, match=r"^read: v_leak is 0.25; a membrane that is read rests at 0"):
+        export.quantize(export.from_nir(read_graph(resting)), inputs)
+    behind = read_graph(MEMBRANES["LI"])
+    behind.nodes["c"] = nir.Linear(np.eye(3))
+    behind.edges[-1:] = [("read", "c"), ("c", "output")]
+    with pytest.raises(export.ExportError, match=r"^c reads the membrane of read, which the output can alone"):
+        export.quantize(export.from_nir(behind), inputs)
+    twice = read_graph(MEMBRANES["LI"])
+    twice.edges.append(("b", "output"))
+    with pytest.raises(export.ExportError, match=r"^read: its membrane is read, and needs a synapse of its own"):
+        export.quantize(export.from_nir(twice), inputs)
+    maps = nir.Conv2d((1, 3), np.ones((1, 1, 1, 1)), 1, 0, 1, 1, np.zeros(1))
+    nodes = {"c": maps, "read": nir.LI(tau=OWN.reshape(1, 1, 3), r=np.ones((1, 1, 3)), v_leak=np.zeros((1, 1, 3)))}
+    edges = [("input", "c"), ("c", "read"), ("read", "output")]
+    with pytest.raises(export.ExportError, match=r"^read: its gains differ within a channel of c"):
+        export.quantize(export.from_nir(graph_of(nodes, edges, [1, 1, 3], [1, 1, 3])), random_spikes(1, 1, 3))
+
+
+def test_sums_that_are_no_integers_are_no_population():
+    """`verify` records what emits integers: of a float head, the fixed network's alone."""
+    nodes = {"a": nir.Linear(RNG.normal(size=(3, 3))), "s": lif(3), "b": nir.Linear(RNG.normal(size=(2, 3)))}
+    inputs = random_spikes(3)
+    network = export.from_nir(graph_of(nodes, list(pairwise(["input", "a", "s", "b", "output"])), [3], [2]))
+    assert [*spikes_of(network, inputs)] == ["s"]
+    assert [*spikes_of(export.quantize(network, inputs), inputs)] == ["s", "output"]

@@ -103,7 +103,7 @@ def test_in_lavas_floating_point(lava, kind):
 def test_overflow_is_seen_in_lava(lava):
     network, inputs = chain([2], nir.I(ONE)), np.full((3, 1, 2), 50_000)
     for sections in (0, 1):
-        with pytest.raises(RangeError, match="node0: membrane .*131072"):
+        with pytest.raises(RangeError, match=r"node0: membrane .*131072"):
             hardware.lava.simulate(network, inputs, sections=sections)
 
 
