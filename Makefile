@@ -1,4 +1,5 @@
-# `make demo`, `make test`, and `make test-all` with everything that takes long. Each sets up .venv first if needed.
+# `make demo`, `make test`, `make test-long` with what takes long, and `make test-all` with all that can be tried. Each
+# sets up .venv first if needed.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
@@ -11,7 +12,7 @@ endif
 # Threads that wait for one another give way to whoever else wants the cores, instead of spinning.
 export OMP_WAIT_POLICY ?= passive
 
-.PHONY: demo test test-all test-faults witness lint docs clean
+.PHONY: demo test test-long test-all test-faults witness lint docs clean
 
 demo: $(VENV)/installed
 	$(BIN)/qkformer demo
@@ -20,7 +21,10 @@ demo: $(VENV)/installed
 PYTEST := $(BIN)/python -m pytest -n auto --maxprocesses 8 --dist worksteal --durations 15
 
 test: $(VENV)/installed
-	$(PYTEST) -m "not long and not faults"
+	$(PYTEST) -m "not long and not exhaustive and not faults"
+
+test-long: $(VENV)/installed
+	$(PYTEST) -m "not exhaustive and not faults"
 
 test-all: $(VENV)/installed
 	$(PYTEST) -m "not faults" --hypothesis-profile long

@@ -90,31 +90,41 @@ class GroupQuantizer:
         Loihi adds biases to the membrane: for a neuron with a current of its own they are what the current, filtered,
         comes to.
         """
-        biases = {name: self._synapse(name).bias.clone() for name in self.group.synapses}
-        filtered: dict[str, str] = {}
+        biases = {name: self._filtered_bias(name) for name in self.group.synapses}
         for sink in self._sinks():
             cell = cell_of(sink.module)
             if cell is None:
                 continue
             if (cell.whole_gain <= 0).any():
                 raise ExportError(f"{sink.name}: its gain is {cell.whole_gain.min():g}; it must be above 0")
-            if cell.current_kept is not None:
-                for term in sink.terms:
-                    bias = biases[term.synapse]
-                    if not bias.any():
-                        continue
-                    if not term.direct or filtered.get(term.synapse, sink.name) != sink.name:
-                        raise ExportError(f"{term.synapse}: its bias enters several filtered currents, or one pooled")
-                    filtered[term.synapse] = sink.name
-                    biases[term.synapse] = bias / self._rows(sink, term.synapse, 1.0 - cell.current_kept)
             if cell.drive.any():
                 drive = cell.drive / cell.whole_gain
-                first = next((t for t in sink.terms if t.direct or (t.even and drive.ndim == 0)), None)
+                own = [term for term in sink.terms if len(self.groups.readers(term.synapse)) == 1]
+                first = next((term for term in own if term.direct or (term.even and drive.ndim == 0)), None)
                 if first is None:
-                    raise ExportError(f"{sink.name}: v_leak is not v_reset, and no synapse before it can have the bias")
+                    raise ExportError(
+                        f"{sink.name}: v_leak is not v_reset, and it has no synapse of its own whose bias could say so"
+                    )
                 here = self._rows(sink, first.synapse, drive) / (first.share * first.count)
                 biases[first.synapse] = biases[first.synapse] + here
         return biases
+
+    def _filtered_bias(self, name: str) -> Tensor:
+        """The bias of a synapse as it comes to arrive where currents last longer than a step."""
+        bias = self._synapse(name).bias.clone()
+        (sink, term), *others = self.groups.readers(name)
+        kept = _current_kept(sink)
+        if not bias.any() or all(_current_kept(other) is None for other, _ in [(sink, term), *others]):
+            return bias
+        if kept is None or not all(_same(kept, _current_kept(other)) for other, _ in others):
+            raise ExportError(
+                f"{name}: its bias enters currents that decay differently; give each a synapse of its own"
+            )
+        if not all(reads.direct for _, reads in self.groups.readers(name)):
+            waits = any(self.groups.arriving(reads, bias.sum()) is None for _, reads in self.groups.readers(name))
+            if waits or kept.ndim:
+                raise ExportError(f"{name}: its bias enters a filtered current through {', '.join(term.way)}; drop it")
+        return bias / self._rows(sink, name, 1.0 - kept)
 
     def _rows(self, sink: Sink, synapse: str, values: Tensor) -> Tensor:
         """Values of a population as one for each row of a synapse's weights, or for all."""
@@ -211,9 +221,21 @@ class GroupQuantizer:
             for term in sink.terms:
                 synapse = modules[term.synapse]
                 assert isinstance(synapse, FixedSynapses)
-                if not synapse.adds_bias:
-                    bias = bias + synapse.form.bias(synapse.bias.to(torch.int64))
+                if synapse.bias.any():
+                    arriving = self.groups.arriving(term, synapse.form.bias(synapse.bias))
+                    assert arriving is not None
+                    bias = bias + arriving.to(torch.int64)
         return fixed_cell(sink.name, cell, worth, bias, self.chip)
+
+
+def _current_kept(sink: Sink) -> Tensor | None:
+    """What a step leaves of a population's own current."""
+    cell = cell_of(sink.module)
+    return None if cell is None else cell.current_kept
+
+
+def _same(one: Tensor, other: Tensor | None) -> bool:
+    return other is not None and one.shape == other.shape and bool((one == other).all())
 
 
 def fixed_cell(name: str, cell: FloatCell, worth: float, bias: Tensor, chip: Chip) -> FixedCell:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from torch import nn
+from torch import Tensor, nn
 
 from ..errors import ExportError
 from ..network.cells import Cell, RecurrentCell
 from ..network.float_network import FloatNetwork
 from ..network.layers import Delay, Reshape, WindowSum
-from ..network.node_network import Node
+from ..network.node_network import Node, Shapes
 from ..network.output import Output
 from ..network.synapses import FloatSynapses
 
@@ -22,14 +22,19 @@ CLOSE = 1e-9  # relative, of two shares that are the same but for rounding
 class Term:
     """A synapse's part in what a sink sums: 1 of it is worth `share` there, of `count` values that are added.
 
-    direct: nothing stands between the synapse and the sink; even: nothing with padding, so that a constant stays one.
+    way: the nodes between the synapse and the sink; even: none of them has padding, so that a constant stays one.
     """
 
     synapse: str
     share: float = 1.0
     count: int = 1
-    direct: bool = True
+    way: tuple[str, ...] = ()
     even: bool = True
+
+    @property
+    def direct(self) -> bool:
+        """Whether nothing stands between."""
+        return not self.way
 
 
 @dataclass(frozen=True)
@@ -52,7 +57,8 @@ class Group:
 class Groups:
     """The synapses of a network, those on ways back included; the sinks that they reach; and what belongs together."""
 
-    def __init__(self, network: FloatNetwork) -> None:
+    def __init__(self, network: FloatNetwork, shapes: Shapes) -> None:
+        self.shapes = shapes
         self.nodes: dict[str, Node] = {node.name: node for node in network.nodes}
         self.modules: dict[str, nn.Module] = {}
         for name in self.nodes:
@@ -69,6 +75,24 @@ class Groups:
         for name in self.synapses:
             if name not in self.of_synapse:
                 raise ExportError(f"{name}: nothing reads its currents")
+
+    def readers(self, synapse: str) -> list[tuple[Sink, Term]]:
+        """The sinks that a synapse reaches, and as what."""
+        return [(sink, term) for sink in self.sinks.values() for term in sink.terms if term.synapse == synapse]
+
+    def arriving(self, term: Term, constant: Tensor) -> Tensor | None:
+        """What a constant that a synapse gives comes to at the sink, in sums; None where a node on the way waits."""
+        if term.direct:
+            return constant
+        ways = [self.modules.get(name) for name in term.way]
+        if term.synapse not in self.shapes or any(not isinstance(module, (WindowSum, Reshape)) for module in ways):
+            return None
+        value = constant.double().broadcast_to(self.shapes[term.synapse])[None, None]
+        for module in ways:
+            assert module is not None
+            sums = WindowSum(module.kernel, module.stride, module.padding) if isinstance(module, WindowSum) else module
+            value = sums(value)
+        return value[0, 0]
 
     def _sinks(self) -> Iterator[Sink]:
         for name, node in self.nodes.items():
@@ -91,7 +115,7 @@ class Groups:
         padded = isinstance(module, Delay) or (isinstance(module, WindowSum) and any(module.padding))
         found = [term for before in self.nodes[source].arguments[0] for term in self._terms(before)]
         return [
-            Term(term.synapse, term.share * share, term.count * count, direct=False, even=term.even and not padded)
+            Term(term.synapse, term.share * share, term.count * count, (*term.way, source), term.even and not padded)
             for term in found
         ]
 
@@ -104,7 +128,7 @@ class Groups:
                 raise ExportError(f"{name}: the way back through {', '.join(names)} needs one synapse, and no pool")
             synapse, module = found[0]
             self.synapses[synapse] = module
-            terms.append(Term(synapse, direct=len(names) == 1))
+            terms.append(Term(synapse, way=tuple(name for name in names if name != synapse)))
         return terms
 
     def _gather(self, first: str) -> None:

@@ -60,7 +60,7 @@ class Walk:
         ends = (encoding.low, encoding.high) if isinstance(encoding, SequenceEncoding) else (-INPUT_LIMIT, INPUT_LIMIT)
         image = Stream((INPUT,), encoding.input_scale, *ends)
         self.streams = find_streams(network, self.shapes, {INPUT: image})
-        self.groups = Groups(network)
+        self.groups = Groups(network, self.shapes)
         self.read_currents: dict[str, Stream] = {}  # by synapses
         self.decided: set[str] = set()  # nodes that fell under the rule of a node before
 

@@ -234,3 +234,38 @@ def test_sums_that_are_no_integers_are_no_population():
     network = export.from_nir(graph_of(nodes, list(pairwise(["input", "a", "s", "b", "output"])), [3], [2]))
     assert [*spikes_of(network, inputs)] == ["s"]
     assert [*spikes_of(export.quantize(network, inputs), inputs)] == ["s", "output"]
+
+
+def cuba(shape, tau_syn=2e-4, **others):
+    values = {"tau_syn": tau_syn, "tau_mem": 4e-4, "r": 4.0, "w_in": 2.0, "v_leak": 0.0, "v_threshold": 2.0}
+    values |= {"v_reset": 0.0} | others
+    return nir.CubaLIF(**{name: np.broadcast_to(np.float64(value), shape) for name, value in values.items()})
+
+
+def test_a_bias_enters_a_filtered_current_through_a_pool():
+    """On a chip it drives the membrane, as much as the current would in the end; padded windows see less of it."""
+    conv = nir.Conv2d((4, 4), RNG.normal(size=(2, 1, 3, 3)), 1, 1, 1, 1, np.array([0.3, -0.2]))
+    pool = nir.AvgPool2d(np.array([2, 2]), np.array([2, 2]), np.array([1, 1]))
+    nodes = {"a": conv, "p": pool, "s": cuba((2, 3, 3)), "t": cuba((2, 3, 3), tau_syn=2e-4)}
+    edges = [("input", "a"), ("a", "p"), ("p", "s"), ("s", "output"), ("p", "t"), ("t", "output")]
+    network, inputs = export.from_nir(graph_of(nodes, edges, [1, 4, 4], [2, 3, 3])), random_spikes(1, 4, 4)
+    fixed = export.quantize(network, inputs)
+    assert_one_network(fixed, inputs)
+    scale = fixed.certificate.layers[0].scale
+    bias = fixed.get_submodule("s").bias.double() * scale
+    wanted = torch.tensor([0.3, -0.2]).double() / 0.5
+    torch.testing.assert_close(bias[:, 1, 1], wanted, rtol=0.05, atol=0)
+    torch.testing.assert_close(bias[:, 0, 0], wanted / 4, rtol=0.05, atol=0)
+
+
+def test_biases_that_mean_two_things():
+    """One synapse has one bias: it cannot be another for each of its readers."""
+    weights, inputs = nir.Affine(RNG.normal(size=(3, 3)), np.ones(3)), random_spikes(3)
+    edges = [("input", "a"), ("a", "s"), ("s", "output"), ("a", "t"), ("t", "output")]
+    for other in (lif(3), cuba(3, tau_syn=3e-4)):
+        graph = graph_of({"a": weights, "s": cuba(3), "t": other}, edges, [3], [3])
+        with pytest.raises(export.ExportError, match=r"^a: its bias enters currents that decay differently"):
+            export.quantize(export.from_nir(graph), inputs)
+    graph = graph_of({"a": weights, "s": lif(3, v_leak=0.3), "t": lif(3)}, edges, [3], [3])
+    with pytest.raises(export.ExportError, match=r"^s: v_leak is not v_reset, and it has no synapse of its own"):
+        export.quantize(export.from_nir(graph), inputs)

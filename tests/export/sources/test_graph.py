@@ -47,7 +47,7 @@ def test_a_random_graph_means_what_nir_says(example):
 
 
 @random_examples(100, 25)
-@given(example=random_float_graphs(currents=False, cycles=False))
+@given(example=random_float_graphs())
 def test_a_random_graph_in_integers_is_one_network_in_pytorch_and_nir(example):
     graph, inputs, time_step = example
     import hardware

@@ -19,15 +19,17 @@ COMMANDS = {  # arguments, and about how many seconds of processor time it takes
 }
 MOMENTS = 50
 QUICK = ("in Lava", "info")
+USUAL = 14  # two of each command
 
 
 def tries():
     """A command each, in turn; the quickest two for the short form."""
     names = [*QUICK, *(list(COMMANDS)[number % len(COMMANDS)] for number in range(MOMENTS - len(QUICK)))]
-    return [
-        pytest.param(name, number, marks=[] if number < len(QUICK) else pytest.mark.long, id=f"{number} {name}")
-        for number, name in enumerate(names)
-    ]
+    return [pytest.param(name, number, marks=marks(number), id=f"{number} {name}") for number, name in enumerate(names)]
+
+
+def marks(number):
+    return () if number < len(QUICK) else pytest.mark.long if number < USUAL else pytest.mark.exhaustive
 
 
 @pytest.mark.parametrize(("name", "number"), tries())

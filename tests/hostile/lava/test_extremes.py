@@ -75,6 +75,11 @@ EXTREMES = {
 QUICK = {"neuron: membrane falls": 0}
 
 
+def marks(name, sections, number):
+    """Each extreme in Lava's own processes or in a section, in turn; `make test-all` has both."""
+    return () if QUICK.get(name) == sections else pytest.mark.long if number % 2 == sections else pytest.mark.exhaustive
+
+
 def outcome(run, *arguments, **options):
     """The trace, or the one line with which it is refused."""
     try:
@@ -86,8 +91,8 @@ def outcome(run, *arguments, **options):
 @pytest.mark.parametrize(
     ("name", "sections"),
     [
-        pytest.param(name, sections, marks=[] if QUICK.get(name) == sections else pytest.mark.long)
-        for name in EXTREMES
+        pytest.param(name, sections, marks=marks(name, sections, number))
+        for number, name in enumerate(EXTREMES)
         for sections in (0, 1)
     ],
 )

@@ -4,6 +4,7 @@ import resource
 from contextlib import suppress
 
 import pytest
+from amount import first_of
 
 MEGABYTE = 1 << 20
 
@@ -23,7 +24,7 @@ def check_done_or_refused(started):
 
 
 @pytest.mark.parametrize("sections", [pytest.param(0, marks=pytest.mark.long), 2])
-@pytest.mark.parametrize("size", ["16k", *(pytest.param(size, marks=pytest.mark.long) for size in ("64k", "1m"))])
+@pytest.mark.parametrize("size", ["16k", *(pytest.param(size, marks=pytest.mark.exhaustive) for size in ("64k", "1m"))])
 def test_no_room_for_temporary_files(size, sections, own_mounts):
     images = 50_000
     started = own_mounts(sections, images=images, prepare=f"mount -t tmpfs -o size={size} tmpfs $TMPDIR")
@@ -32,7 +33,7 @@ def test_no_room_for_temporary_files(size, sections, own_mounts):
 
 @pytest.mark.long
 @pytest.mark.parametrize("sections", [0, 2])
-@pytest.mark.parametrize("size", ["4k", "32k"])
+@pytest.mark.parametrize("size", first_of(1, ["4k", "32k"]))
 def test_no_room_in_shared_memory(size, sections, own_mounts):
     started = own_mounts(sections, prepare=f"mount -t tmpfs -o size={size} tmpfs /dev/shm")
     check_refused(started, "bytes free in /dev/shm", "make it larger")
@@ -62,7 +63,7 @@ def test_a_disk_fills_up_while_it_runs(place, sections, own_mounts):
 @pytest.mark.parametrize(
     "limit",
     [
-        pytest.param(limit, marks=[] if limit == "-d 100" else pytest.mark.long)
+        pytest.param(limit, marks=[] if limit == "-d 100" else pytest.mark.exhaustive)
         for limit in ("-d 100", "-d 200", "-d 300", "-d 400", "-v 500", "-v 1000")
     ],
 )
@@ -72,7 +73,7 @@ def test_memory_is_short(limit, sections, run):
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("sections", [0, 2])
+@pytest.mark.parametrize("sections", first_of(1, [0, 2]))
 @pytest.mark.parametrize(("which", "stage"), [("worker", "channels"), ("worker", "running"), ("last", "running")])
 def test_memory_becomes_short(which, stage, sections, run):
     started = run(sections, images=300)
@@ -83,8 +84,8 @@ def test_memory_becomes_short(which, stage, sections, run):
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("sections", [0, 2])
-@pytest.mark.parametrize("files", [6, 12, 24, 48])
+@pytest.mark.parametrize("sections", first_of(1, [0, 2]))
+@pytest.mark.parametrize("files", first_of(2, [6, 24, 12, 48]))
 def test_open_files_are_short(files, sections, run):
     started = run(sections, images=100)
     started.wait_for("started")

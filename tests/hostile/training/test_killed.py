@@ -9,6 +9,7 @@ import time
 
 import pytest
 import torch
+from amount import first_of
 
 from qkformer import load_checkpoint, read_metadata
 
@@ -58,7 +59,7 @@ def go_on(training, folder):
     assert end.status == 0, end
 
 
-@pytest.mark.parametrize("attempt", range(KILLS))
+@pytest.mark.parametrize("attempt", first_of(12, range(KILLS)))
 def test_killed_at_any_moment(attempt, training, whole, tmp_path):
     """Three of four at a touch of a file, saves included; else at any time. Every third is killed again, resuming."""
     reference, touched, seconds = whole
@@ -90,7 +91,7 @@ def small_disk(tmp_path_factory):
     subprocess.run(["umount", place], check=True)
 
 
-@pytest.mark.parametrize("attempt", range(FULL_DISKS))
+@pytest.mark.parametrize("attempt", first_of(4, range(FULL_DISKS)))
 def test_a_full_disk(attempt, training, whole, small_disk):
     """The old state and checkpoint survive, one line names the file, and no other is left; then it goes on."""
     reference, touched, _ = whole

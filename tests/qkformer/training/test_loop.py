@@ -146,7 +146,10 @@ train("qkformer-digits", output=sys.argv[2], data=sys.argv[1], recipe=recipe, sa
 
 
 @pytest.mark.long  # Ctrl-C, below, resumes in the process of the tests
-@pytest.mark.parametrize(("number", "save_every"), [(signal.SIGKILL, 0), (signal.SIGINT, 1e9), (signal.SIGTERM, 1e9)])
+@pytest.mark.parametrize(
+    ("number", "save_every"),
+    [(signal.SIGKILL, 0), (signal.SIGTERM, 1e9), pytest.param(signal.SIGINT, 1e9, marks=pytest.mark.exhaustive)],
+)
 def test_a_run_stopped_within_an_epoch_resumes_to_the_same_weights(
     whole, run, tmp_path, digits_folder, number, save_every
 ):
