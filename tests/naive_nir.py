@@ -84,16 +84,21 @@ def step(node, x, state, dt, unit_gain):
 
 
 def fire(node, x, state, dt, unit_gain):
-    reset = 0.0 if node.v_reset is None else node.v_reset
+    """Spikes; of what has no threshold, the membrane, which starts at its rest."""
+    reset = getattr(node, "v_reset", getattr(node, "v_leak", 0.0))
+    reset = 0.0 if reset is None else reset
     v = state.get("v", np.zeros(x.shape) + reset)
-    if isinstance(node, nir.IF):
+    if isinstance(node, (nir.IF, nir.I)):
         v = v + (x if unit_gain and np.all(np.asarray(node.r) == 1) else dt * node.r * x)
-    elif isinstance(node, nir.LIF):
+    elif isinstance(node, (nir.LIF, nir.LI)):
         v = v + dt / node.tau * (node.v_leak - v + node.r * x)
     else:
         current = state.get("i", np.zeros(x.shape))
         state["i"] = current = current + dt / node.tau_syn * (node.w_in * x - current)
         v = v + dt / node.tau_mem * (node.v_leak - v + node.r * current)
+    if not hasattr(node, "v_threshold"):
+        state["v"] = v
+        return v
     spikes = v > node.v_threshold
     state["v"] = np.where(spikes, reset, v)
     return spikes.astype(float)

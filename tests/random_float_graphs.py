@@ -26,12 +26,34 @@ def random_float_graphs(draw, currents=True, cycles=True):
         source, shape = "flat", (int(np.prod(shape)),)
     if len(shape) == 1 and draw(st.booleans()):
         source, shape = _layer(draw, rng, nodes, edges, source, shape, "last", dt, currents, cycles)
+    if len(shape) == 1 and draw(st.booleans()):
+        source, shape = _readout(draw, rng, nodes, edges, source, shape, dt)
     nodes["out"] = nir.Output({"output": np.array(shape)})
     edges.append((source, "out"))
     names = draw(st.permutations(list(nodes)))
     edges = draw(st.permutations(edges))
     graph = nir.NIRGraph({name: nodes[name] for name in names}, list(edges), type_check=False)
     return graph, (rng.random((6, 3, *input_shape)) < 0.4).astype(np.int8), dt
+
+
+def _readout(draw, rng, nodes, edges, source, shape, dt):
+    """A head, perhaps with a membrane that is read. Returns the last node's name and shape."""
+    count = int(rng.integers(1, 4))
+    weight, bias, one = rng.normal(size=(count, *shape)), rng.normal(size=count) * 0.1, np.ones(count)
+    kind = draw(st.sampled_from(["sum", "i", "li", "cubali"]))
+    nodes["head"] = nir.Affine(weight, bias) if kind != "cubali" else nir.Linear(weight)
+    edges.append((source, "head"))
+    tau, r, zero = dt * rng.uniform(1.0, 8.0, count), rng.uniform(0.5, 2.0, count), np.zeros(count)
+    membranes = {
+        "i": nir.I(r / dt),
+        "li": nir.LI(tau, r, zero),
+        "cubali": nir.CubaLI(tau_syn=tau[::-1], tau_mem=tau, r=r, v_leak=zero, w_in=2 * one),
+    }
+    if kind == "sum":
+        return "head", (count,)
+    nodes["membrane"] = membranes[kind]
+    edges.append(("head", "membrane"))
+    return "membrane", (count,)
 
 
 def _layer(draw, rng, nodes, edges, source, shape, name, dt, currents, cycles):

@@ -141,13 +141,14 @@ class _Rewriting:
         self.gone.add(name)
 
     def _outputs(self) -> None:
-        """An Output shows what arrives, maps of one position included."""
+        """An Output shows what arrives; of a Conv2d that sees the whole map, rows without a Flatten (flatten.py)."""
         for name, node in list(self.nodes.items()):
             if not isinstance(node, nir.Output):
                 continue
             for source in self._sources(name):
                 row = isinstance(self.nodes[source], nir.Flatten) and self._in_shape(source)[1:] == (1, 1)
-                if row and self._readers(source) == [name]:
+                read = [self.nodes[before] for before in self._sources(source)]
+                if row and self._readers(source) == [name] and all(isinstance(node, nir.Conv2d) for node in read):
                     self._take_out(source)
             self.nodes[name] = nir.Output({"output": np.array(self._in_shape(name))})
 

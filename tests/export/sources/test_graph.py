@@ -9,9 +9,12 @@ from amount import random_examples
 from hypothesis import given
 from naive_nir import evaluate
 from random_float_graphs import random_float_graphs
+from run_sections import run_sections
 
 import export
+import hardware
 from hardware.errors import GraphError
+from hardware.graph.flat import at_rest
 from qkformer import record_spikes
 
 DENSE = nir.Affine(np.array([[1.0, -0.5], [0.25, 2.0]]), np.array([0.1, -0.1]))
@@ -40,25 +43,39 @@ def test_a_random_graph_means_what_nir_says(example):
     expected = evaluate(graph, inputs, time_step)
     network = export.from_nir(graph, time_step=time_step)
     with record_spikes(network) as trace:
-        network(inputs)
-    assert set(trace) == {"output" if name == "out" else name for name in expected}
+        shown = network.run(inputs)
+    np.testing.assert_allclose(shown.numpy(), expected.pop("out"), rtol=1e-9, atol=1e-12)
+    assert set(trace) - {"output"} == set(expected)
     for name, spikes in expected.items():
-        np.testing.assert_array_equal(trace["output" if name == "out" else name], spikes)
+        np.testing.assert_array_equal(trace[name], spikes)
 
 
 @random_examples(100, 25)
 @given(example=random_float_graphs())
-def test_a_random_graph_in_integers_is_one_network_in_pytorch_and_nir(example):
+def test_a_random_graph_in_integers_is_one_network_in_pytorch_nir_and_sections(tmp_path_factory, example):
     graph, inputs, time_step = example
-    import hardware
-
     fixed = export.quantize(export.from_nir(graph, time_step=time_step), inputs)
     with record_spikes(fixed) as trace:
         fixed(inputs)
-    found = hardware.interpret(export.to_nir(fixed), fixed.encode(inputs))
+    lowered, encoded = export.to_nir(fixed), fixed.encode(inputs)
+    found = hardware.interpret(lowered, encoded)
     assert list(found) == list(trace)
     for name, spikes in found.items():
         np.testing.assert_array_equal(trace[name], spikes)
+    sections = run_sections(lowered, encoded, 2, tmp_path_factory.mktemp("records"))
+    sections["output"] = sections["output"] + at_rest(hardware.flatten(lowered))["output"].astype(np.int32)
+    assert hardware.compare(found, sections).mismatches == 0
+
+
+@pytest.mark.long
+@random_examples(20, short=3)
+@given(example=random_float_graphs())
+def test_a_random_graph_in_integers_runs_in_lava(lava, example):
+    graph, inputs, time_step = example
+    fixed = export.quantize(export.from_nir(graph, time_step=time_step), inputs)
+    lowered, encoded = export.to_nir(fixed), fixed.encode(inputs)
+    found = hardware.lava.simulate(lowered, encoded, sections=0)
+    assert hardware.compare(hardware.interpret(lowered, encoded), found).mismatches == 0
 
 
 def test_an_integrator_without_a_time_step_is_asked_about():
