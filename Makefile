@@ -12,7 +12,7 @@ endif
 # Threads that wait for one another give way to whoever else wants the cores, instead of spinning.
 export OMP_WAIT_POLICY ?= passive
 
-.PHONY: demo test test-long test-all test-faults witness lint docs clean
+.PHONY: demo test test-long test-all test-faults witness lava-dl lint docs clean
 
 demo: $(VENV)/installed
 	$(BIN)/qkformer demo
@@ -37,6 +37,16 @@ test-faults: $(VENV)/installed
 witness: $(VENV)/installed
 	$(BIN)/python benchmarks/witness.py
 
+# Intel's lava-dl, which needs Python 3.10 and a torch of its own: an environment beside ours, of about 6 GB.
+LAVA_DL := .venv-lava-dl
+lava-dl: $(LAVA_DL)/installed
+	PYTHONPATH=. $(LAVA_DL)/bin/python benchmarks/lava_dl.py
+
+$(LAVA_DL)/installed: $(VENV)/installed
+	$(BIN)/uv venv --quiet --clear --python 3.10 $(LAVA_DL)
+	$(BIN)/uv pip install --quiet --python $(LAVA_DL)/bin/python lava-dl==0.6.0 nir==1.0.8
+	touch $@
+
 lint: $(VENV)/installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -60,4 +70,4 @@ $(VENV)/installed: pyproject.toml
 	touch $@
 
 clean:
-	rm -rf $(VENV) runs site
+	rm -rf $(VENV) $(LAVA_DL) runs site

@@ -3,6 +3,7 @@ from .errors import GraphError, InputError, NotAvailableError, RangeError, Targe
 from .graph.encoding import Encoding, encoding_of, logits_of
 from .graph.file import read_graph, write_graph
 from .graph.flatten import flatten
+from .graph.netx import write_netx
 from .graph.schedule import Schedule, schedule
 from .parity.compare import combine, compare
 from .parity.invariance import check_invariance
@@ -53,5 +54,6 @@ __all__ = [
     "schedule",
     "targets",
     "write_graph",
+    "write_netx",
     "write_report",
 ]

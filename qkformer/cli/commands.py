@@ -188,6 +188,12 @@ def export(
     onnx: Annotated[
         Path | None, place("--onnx", metavar="FILE", help="Also write an integer ONNX model, for any CPU.")
     ] = None,
+    netx: Annotated[
+        Path | None,
+        place(
+            "--netx", metavar="FILE", help="Also write layers in a row for netx of Intel's lava-dl, which runs them."
+        ),
+    ] = None,
     label: Label = None,
     inputs: Inputs = None,
     time_steps: TimeSteps = None,
@@ -202,12 +208,12 @@ def export(
         from .export_graph import run_graph_export
 
         reading = Reading(inputs, time_steps, time_step, unit_gain)
-        run_graph_export(Path(checkpoint), output, reading, chip, inline, onnx, json)
+        run_graph_export(Path(checkpoint), output, reading, chip, inline, onnx, netx, json)
         return
     no_inputs(checkpoint, inputs)
     from .export import run_export
 
-    run_export(checkpoint, output, data, label, floats, inline, allow_large, chip, onnx, json)
+    run_export(checkpoint, output, data, label, floats, inline, allow_large, chip, onnx, netx, json)
 
 
 @app.command()

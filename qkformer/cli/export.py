@@ -18,8 +18,9 @@ from export import (
     to_onnx,
     write_graph,
 )
-from hardware import Chip, flatten, get_chip, schedule
+from hardware import Chip, flatten, get_chip, schedule, write_netx
 from hardware.errors import InputError
+from hardware.graph.netx import formats_of_netx
 from hardware.graph.numbers import check_numbers
 
 from ..checkpoints.checkpoint import find_checkpoint, load_checkpoint
@@ -39,13 +40,15 @@ def run_export(
     allow_large: bool,
     chip: str,
     onnx: Path | None,
+    netx: Path | None,
     json: Path | None,
 ) -> None:
-    """Quantize a checkpoint, print its certificate and write it as a NIR graph, and perhaps as an ONNX model."""
-    check_writable(output, onnx, json, reads=(find_checkpoint(checkpoint), data))
-    if onnx and floats:
-        raise InputError("--onnx holds integers, and --float keeps the float model's weights; give one of them")
-    chosen = get_chip(chip)
+    """Quantize a checkpoint, print its certificate and write it as a NIR graph, and perhaps in other forms."""
+    check_writable(output, onnx, netx, json, reads=(find_checkpoint(checkpoint), data))
+    for option, path in (("--onnx", onnx), ("--netx", netx)):
+        if path and floats:
+            raise InputError(f"{option} holds integers, and --float keeps the float model's weights; give one of them")
+    chosen = formats_of_netx(get_chip(chip)) if netx else get_chip(chip)
     model, config = load_checkpoint(checkpoint)
     certificate = Certificate(())
     network: FloatNetwork | FixedModel
@@ -64,12 +67,13 @@ def run_export(
         where = "written flat" if inline else "in nested graphs"
         say(f"self-attention and max-pools of currents: {gates:,} gates, {where}")
     say(f"{output}: {len(graph.nodes)} nodes ({count_kinds(kinds)})")
-    write_onnx(graph, onnx)
+    write_other_forms(graph, chosen, onnx, netx)
     write_json(
         json,
         {
             "file": str(output),
             "onnx": str(onnx) if onnx else None,
+            "netx": str(netx) if netx else None,
             "nodes": dict(kinds),
             "gates": gates,
             "certified": certificate.certified and not floats,
@@ -78,11 +82,14 @@ def run_export(
     )
 
 
-def write_onnx(graph: nir.NIRGraph, onnx: Path | None) -> None:
-    """Write a graph as an ONNX model, if it is asked for."""
+def write_other_forms(graph: nir.NIRGraph, chip: Chip, onnx: Path | None, netx: Path | None) -> None:
+    """Write a graph as an ONNX model, and as a file for lava-dl's netx, where they are asked for."""
     if onnx:
-        to_onnx(graph, onnx)
+        to_onnx(graph, onnx, chip=chip)
         say(f"{onnx}: {onnx.stat().st_size / 1e6:.1f} MB of integer ONNX")
+    if netx:
+        write_netx(graph, netx, chip=chip)
+        say(f"{netx}: {netx.stat().st_size / 1e6:.1f} MB for lava-dl's netx")
 
 
 def check_runs(graph: nir.NIRGraph, chip: Chip, *, floats: bool) -> None:

@@ -7,8 +7,9 @@ from pathlib import Path
 
 from export import quantize, to_nir, write_graph
 from hardware import get_chip
+from hardware.graph.netx import formats_of_netx
 
-from .export import check_runs, write_onnx
+from .export import check_runs, write_other_forms
 from .graphs import Reading, float_network
 from .outputs import check_writable
 from .record import write_json
@@ -16,11 +17,18 @@ from .show import certificate_table, count_kinds, say, show_table
 
 
 def run_graph_export(
-    file: Path, output: Path, reading: Reading, chip: str, inline: bool, onnx: Path | None, json: Path | None
+    file: Path,
+    output: Path,
+    reading: Reading,
+    chip: str,
+    inline: bool,
+    onnx: Path | None,
+    netx: Path | None,
+    json: Path | None,
 ) -> None:
     """Quantize a network of NIR, print its certificate, and write it as an integer graph."""
-    check_writable(output, onnx, json, reads=(file, reading.inputs))
-    chosen = get_chip(chip)
+    check_writable(output, onnx, netx, json, reads=(file, reading.inputs))
+    chosen = formats_of_netx(get_chip(chip)) if netx else get_chip(chip)
     network, inputs = float_network(file, reading)
     fixed = quantize(network, inputs, chip=chosen)
     show_table(certificate_table(fixed.certificate))
@@ -31,12 +39,13 @@ def run_graph_export(
     write_graph(graph, output, check=True)
     kinds = Counter(type(node).__name__ for node in graph.nodes.values())
     say(f"{output}: {len(graph.nodes)} nodes ({count_kinds(kinds)})")
-    write_onnx(graph, onnx)
+    write_other_forms(graph, chosen, onnx, netx)
     write_json(
         json,
         {
             "file": str(output),
             "onnx": str(onnx) if onnx else None,
+            "netx": str(netx) if netx else None,
             "nodes": dict(kinds),
             "gates": 0,
             "certified": fixed.certificate.certified,

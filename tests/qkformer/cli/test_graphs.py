@@ -2,6 +2,7 @@
 
 import json
 
+import h5py
 import nir
 import numpy as np
 import pytest
@@ -49,6 +50,22 @@ def test_exported_and_simulated(qkformer, float_file, tmp_path):
         ["lif1", "lif2", "output"], (12, 5, 4)
     )
     assert trace["lif1"].any()
+
+
+def test_layers_in_a_row_are_written_for_netx(qkformer, float_file, tmp_path):
+    refused = qkformer("export", float_file, "-o", "int.nir", "--inputs", "in.npz", "--netx", "int.net")
+    assert refused.status == 2
+    assert "'lif1' is read by fc2 and lif2_from_lif1; netx has layers in a row only" in refused.err
+    assert not (tmp_path / "int.net").exists()
+    graph = hardware.read_graph(tmp_path / float_file)
+    graph.edges.remove(("lif1", "lif2"))
+    nir.write(tmp_path / "row.nir", graph)
+    done = qkformer("export", "row.nir", "-o", "int.nir", "--inputs", "in.npz", "--netx", "int.net", "--json", "e.json")
+    assert done.status == 0, done.err
+    assert json.loads((tmp_path / "e.json").read_text())["netx"] == "int.net"
+    with h5py.File(tmp_path / "int.net") as file:
+        assert len(file["layer"]) == 3
+        assert abs(file["layer/1/weight"][()]).max() == 127
 
 
 def test_its_own_numbers_are_run_in_floating_point(qkformer, float_file, tmp_path):
