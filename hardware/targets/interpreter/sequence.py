@@ -38,7 +38,7 @@ def interpret(
     """Run a NIR graph of integer weights on integer inputs.
 
     graph: Conv1d, Conv2d, Linear, Affine, SumPool2d, AvgPool2d, Flatten, Scale, Delay, Threshold, IF, LIF, CubaLIF,
-    nested NIRGraph, Input, Output; values on edges into one node are summed. A cycle through one population means one
+    I, LI, CubaLI, nested NIRGraph, Input, Output; values on edges into one node are summed. A cycle through one population means one
     time step.
     Neurons start at rest (see IntegerNeuron for the update; the comparison is strict).
     inputs: integers [T, B, *input shape]. fused: run marked nested graphs whose gates prove the mark as the one

@@ -21,13 +21,16 @@ from ...files import write_atomically
 from ...graph.encoding import Encoding, encoding_of
 from ...graph.flat import FlatGraph, at_rest
 from ...graph.flatten import flatten
-from ...graph.nodes import Memoryless, kind_of
+from ...graph.neuron import TIME_STEP
+from ...graph.nodes import Delaying, Memoryless, kind_of
 from ...graph.nodes.kind import Interval
 from ...graph.numbers import check_numbers, integer_neuron
 from ...graph.windows import Shape
 from .arithmetic import add, add_constant, converted, require, require_multiples
 from .builder import OnnxBuilder
+from .delays import delay
 from .neurons import fire
+from .recurrence import fire_hearing_itself, ways_back
 from .synapses import pass_on
 from .value import FLOAT64, INT8, INT32, UINT8, DType, Value, first_that_holds
 
@@ -88,16 +91,7 @@ def _check_readable(path: str | Path, written: Path) -> None:
 def checked(graph: nir.NIRGraph, *, chip: Chip = LOIHI_2, fused: bool = True) -> FlatGraph:
     """The graph flattened, with every neuron and bias in the chip's formats. Raises GraphError and RangeError."""
     flat = flatten(graph, fused=fused, chip=chip)
-    for name, _ in sorted(flat.feedback):
-        raise GraphError(f"the graph has a cycle, in which '{name}' hears its own spikes; this target runs none")
-    for name in flat.names_of(nir.Delay, nir.I, nir.LI, nir.CubaLI):
-        raise GraphError(f"node '{name}' is a {type(flat.nodes[name]).__name__}; this target has none")
-    for name in flat.names_of(nir.Conv1d):
-        raise GraphError(f"node '{name}' is a Conv1d; this target has none, give it as a Conv2d of one row")
     check_numbers(flat)
-    for name in flat.populations:
-        if integer_neuron(flat, name).keeps_current:
-            raise GraphError(f"'{name}' has a current that lasts longer than a step; this target has none")
     return flat
 
 
@@ -137,21 +131,34 @@ class _Converter:
     def run(self, inputs: Interval) -> None:
         """Add all nodes."""
         flat, values = self.flat, {}
+        ways = ways_back(flat)
+        inside = {node for way in ways.values() for node in way}
         for name, node in flat.nodes.items():
+            if name in inside:
+                continue
             shape = flat.shapes[name]
             if not flat.sources[name]:
                 values[name] = self._enter(name, shape, inputs)
                 continue
-            total = add(self.builder, [values[source] for source in flat.sources[name]])
-            if isinstance(kind_of(node), Memoryless):
-                values[name] = pass_on(self.builder, flat, name, total, self.resting[name])
-            elif flat.is_population(name):
-                total = require_multiples(self.builder, total, flat.chip.fraction_bits)
-                values[name] = fire(self.builder, total, integer_neuron(flat, name), self.resting[name], shape)
-                if self.populations and name not in flat.internal:
-                    self._show(name, values[name].tensor, UINT8, shape)
+            if name in ways:
+                values[name] = fire_hearing_itself(self.builder, flat, name, ways[name], values, self.resting)
             else:
-                values[name] = self._leave(name, total, shape)
+                total = add(self.builder, [values[source] for source in flat.sources[name]])
+                values[name] = self._given(name, node, total, shape)
+            if flat.is_population(name) and self.populations and name not in flat.internal:
+                self._show(name, values[name].tensor, UINT8, shape)
+
+    def _given(self, name: str, node: Any, total: Value, shape: Shape) -> Value:
+        """What a node gives for the sum that arrives."""
+        flat, kind = self.flat, kind_of(node)
+        if isinstance(kind, Memoryless):
+            return pass_on(self.builder, flat, name, total, self.resting[name])
+        if isinstance(kind, Delaying):
+            return delay(self.builder, total, kind.steps(node, TIME_STEP), shape, flat.chip)
+        if flat.is_population(name) or flat.is_readout(name):
+            total = require_multiples(self.builder, total, flat.chip.fraction_bits)
+            return fire(self.builder, total, integer_neuron(flat, name), self.resting[name], shape)
+        return self._leave(name, total, shape)
 
     def add_logits(self, output: str, encoding: Encoding) -> None:
         """Class scores: the output's sums over time, scaled."""

@@ -18,6 +18,7 @@ from ...graph.neuron import IntegerNeuron
 from ...graph.windows import Shape
 from .arithmetic import cast, converted, per_neuron, require
 from .builder import OnnxBuilder, Port
+from .stepped import SteppedNeuron
 from .value import FLOAT32, FLOAT64, FLOATS, INT32, UINT8, DType, Value, first_that_holds
 
 Step = Callable[[str, str], tuple[str, str, str]]  # state, arriving -> membrane, what the reset leaves, where it fired
@@ -28,9 +29,14 @@ BELOW_HALF = np.float32(0.5 - 2.0**-25)  # the float32 before a half
 
 
 def fire(builder: OnnxBuilder, x: Value, neuron: IntegerNeuron, bias: np.ndarray, shape: Shape) -> Value:
-    """The spikes of a population, uint8, for the sums that arrive. bias: what arrives without any, in its shape."""
+    """The spikes of a population, uint8, for the sums that arrive; the membrane of one that never fires, int32.
+
+    bias: what arrives without any spike, in its shape.
+    """
     limit = neuron.chip.sum_limit - 1 / neuron.chip.fraction
     require(builder, x, -limit, limit, np.zeros(1), (1,))
+    if neuron.keeps_current or not neuron.fires:
+        return SteppedNeuron(builder, neuron, bias, shape).run([(x, shape)])
     tensor = _gate(builder, x, neuron, bias, shape) if neuron.forgets else _scan(builder, x, neuron, bias, shape)
     return Value(tensor, UINT8, 0.0, 1.0)
 

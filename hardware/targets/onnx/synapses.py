@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ...chip.chip import Chip
 from ...errors import GraphError
 from ...graph.flat import FlatGraph
 from ...graph.nodes import memoryless
@@ -49,6 +50,8 @@ def _given(builder: OnnxBuilder, flat: FlatGraph, name: str, total: Value, resti
         return average_windows(builder, total, WindowSum(kind.window(node), in_shape, out_shape), flat.chip)
     form = kind.synapse(name, node, in_shape, out_shape)
     if isinstance(form, Convolution):
+        if len(in_shape) == 2:
+            return _convolve_row(builder, total, form, flat.chip)
         shift = channel_shift(form) if len(in_shape) == 3 else None
         if shift is not None:
             return shift_channels(builder, total, form, shift)
@@ -58,6 +61,17 @@ def _given(builder: OnnxBuilder, flat: FlatGraph, name: str, total: Value, resti
     if isinstance(form, Elementwise):
         return multiply(builder, total, per_neuron(form.scale, out_shape), *kind.bounds(node, *total.bounds))
     return _operate(builder, name, form, total, resting)
+
+
+def _convolve_row(builder: OnnxBuilder, total: Value, form: Convolution, chip: Chip) -> Value:
+    """[T, B, C, L] as maps of one row."""
+    channels, length = form.out_shape[0], form.out_shape[2]
+    shape = builder.constant([0, 0, *form.in_shape], np.int64)
+    maps = builder.op("Transpose", builder.op("Reshape", total.tensor, shape), perm=[0, 1, 3, 4, 2])
+    given = convolve(builder, replace(total, tensor=maps), form, chip)
+    rows = builder.op("Transpose", given.tensor, perm=[0, 1, 4, 2, 3])
+    shape = builder.constant([0, 0, channels, length], np.int64)
+    return replace(given, tensor=builder.op("Reshape", rows, shape), by_channel=None)
 
 
 def _operate(builder: OnnxBuilder, name: str, operation: Operation, total: Value, resting: np.ndarray) -> Value:

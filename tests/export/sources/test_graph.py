@@ -65,6 +65,7 @@ def test_a_random_graph_in_integers_is_one_network_in_pytorch_nir_and_sections(t
     sections = run_sections(lowered, encoded, 2, tmp_path_factory.mktemp("records"))
     sections["output"] = sections["output"] + at_rest(hardware.flatten(lowered))["output"].astype(np.int32)
     assert hardware.compare(found, sections).mismatches == 0
+    assert hardware.compare(found, hardware.targets()["onnx"].run(lowered, encoded, threads=1)).mismatches == 0
 
 
 @pytest.mark.long

@@ -182,6 +182,7 @@ def test_random_networks(tmp_path_factory, example):
         sectioned = run_sections(network, inputs, sections, tmp_path_factory.mktemp("records"))
         sectioned["output"] = sectioned["output"] + resting
         assert hardware.compare(found, sectioned).mismatches == 0
+    assert hardware.compare(found, hardware.targets()["onnx"].run(network, inputs, threads=1)).mismatches == 0
 
 
 @pytest.mark.long
@@ -260,12 +261,21 @@ def test_two_synapses_in_a_cycle_take_two_steps_on_a_chip(refuses):
         hardware.schedule(hardware.flatten(network))
 
 
-def test_onnx_has_none(refuses):
-    pytest.importorskip("onnx")
-    from hardware.targets.onnx.model import to_onnx
+def test_in_onnx():
+    inputs = whole_numbers(0, 5, 4, 1, 4, 3)
+    found = hardware.targets()["onnx"].run(recurrent_maps(), inputs)
+    assert hardware.compare(hardware.interpret(recurrent_maps(), inputs), found).first_divergence is None
 
-    with refuses(GraphError, "'a'", "own spikes"):
-        to_onnx(recurrent_maps())
+
+def test_a_sum_on_the_way_back_beyond_the_limit():
+    """Told by every target, in the interpreter's words."""
+    back = nir.Linear(np.full((1, 1), 127.0 * 128, np.float32))
+    nodes = {"a": threshold([1]), "w": nir.Linear(np.full((1, 1), 1024.0, np.float32)), "back": back}
+    network = graph([1], nodes, ["input -> w -> a -> back -> a -> output"], type_check=False)
+    inputs = np.full((3, 1, 1), 127)
+    for run in (hardware.interpret, hardware.targets()["onnx"].run):
+        with pytest.raises(hardware.RangeError, match="a: sum of inputs"):
+            run(network, inputs)
 
 
 def test_a_population_by_itself_hears_itself():

@@ -72,6 +72,12 @@ def test_in_lava(lava, how):
     assert hardware.compare(wanted, hardware.lava.simulate(sequences(), inputs, **how)).first_divergence is None
 
 
+def test_in_onnx():
+    inputs = whole_numbers(0, 4, 3, 2, LENGTH, low=-9, high=10)
+    found = hardware.targets()["onnx"].run(sequences(), inputs)
+    assert hardware.compare(hardware.interpret(sequences(), inputs), found).first_divergence is None
+
+
 def test_in_sections(tmp_path):
     inputs = whole_numbers(0, 4, 3, 2, LENGTH, low=-9, high=10)
     assert (

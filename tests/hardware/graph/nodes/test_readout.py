@@ -13,6 +13,7 @@ from hardware import GraphError, RangeError
 from hardware.graph.populations import PopulationGraph
 
 ONE = np.ones(2)
+long = pytest.mark.long
 
 
 def nodes():
@@ -75,7 +76,7 @@ def reading(kind):
 
 
 @anyhow
-@pytest.mark.parametrize("kind", ["I", "LI", "CubaLI"])
+@pytest.mark.parametrize("kind", [pytest.param("I", marks=long), pytest.param("LI", marks=long), "CubaLI"])
 def test_in_lava(lava, kind, how):
     """Image by image: nothing of a membrane is left for the next."""
     network, inputs = reading(kind), whole_numbers(4, 5, 4, 3)
@@ -88,7 +89,7 @@ def test_in_lava(lava, kind, how):
     np.testing.assert_array_equal(found["output"][:, 2:3], alone)
 
 
-@pytest.mark.parametrize("kind", ["I", "LI", "CubaLI"])
+@pytest.mark.parametrize("kind", [pytest.param("I", marks=long), "LI", pytest.param("CubaLI", marks=long)])
 def test_in_lavas_floating_point(lava, kind):
     network, inputs = reading(kind), whole_numbers(4, 5, 2, 3)
     network.nodes["second"].bias *= 0
@@ -100,11 +101,21 @@ def test_in_lavas_floating_point(lava, kind):
     assert wanted.any()
 
 
-def test_overflow_is_seen_in_lava(lava):
+@pytest.mark.parametrize("sections", [0, pytest.param(1, marks=long)])
+def test_overflow_is_seen_in_lava(lava, sections):
     network, inputs = chain([2], nir.I(ONE)), np.full((3, 1, 2), 50_000)
-    for sections in (0, 1):
-        with pytest.raises(RangeError, match=r"node0: membrane .*131072"):
-            hardware.lava.simulate(network, inputs, sections=sections)
+    with pytest.raises(RangeError, match=r"node0: membrane .*131072"):
+        hardware.lava.simulate(network, inputs, sections=sections)
+
+
+@pytest.mark.parametrize("kind", ["I", "LI", "CubaLI"])
+def test_in_onnx(kind):
+    network, inputs = reading(kind), whole_numbers(4, 5, 4, 3)
+    wanted, found = hardware.interpret(network, inputs), hardware.targets()["onnx"].run(network, inputs)
+    assert hardware.compare(wanted, found).mismatches == 0
+    assert {name: values.dtype for name, values in found.items()} == {n: v.dtype for n, v in wanted.items()}
+    with pytest.raises(RangeError, match=r"node0: membrane .*131072"):
+        hardware.targets()["onnx"].run(chain([2], nir.I(ONE)), np.full((3, 1, 2), 50_000))
 
 
 @pytest.mark.parametrize("kind", ["I", "LI", "CubaLI"])
@@ -120,7 +131,6 @@ def test_a_population_by_itself(kind):
 
 def test_where_there_are_none(refuses):
     li = nodes()["LI"][0]
-    network = chain([2], li)
     with refuses(GraphError, "'a'", "alone", "'b' reads it too"):
         hardware.flatten(graph([2], {"a": li, "b": threshold([2])}, ["input -> a -> b -> output"]))
     with refuses(GraphError, "node0: v_leak is 1", "needs 0"):
@@ -129,8 +139,3 @@ def test_where_there_are_none(refuses):
         hardware.interpret(chain([2], nir.I(-ONE)), np.ones((1, 1, 2), int))
     with refuses(RangeError, "node0", "membrane", "131072"):
         hardware.interpret(chain([2], nir.I(ONE)), np.full((3, 1, 2), 50_000))
-    pytest.importorskip("onnx")
-    from hardware.targets.onnx.model import to_onnx
-
-    with refuses(GraphError, "'node0'", "LI"):
-        to_onnx(network)

@@ -66,7 +66,7 @@ def test_check_refuses_before_anything_runs(refuses):
     network = chain([1, 1, 1], conv([[[[64]]]], bias=[9001], size=(1, 1)), threshold([1, 1, 1]))
     with refuses(RangeError, "node1", "9001"):
         TARGET.check(network)
-    network.edges.append(("node1", "node0"))
+    network.edges.append(("node1", "node1"))
     with refuses(GraphError, "cycle"):
         TARGET.check(network)
 
