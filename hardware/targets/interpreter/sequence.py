@@ -38,8 +38,8 @@ def interpret(
     """Run a NIR graph of integer weights on integer inputs.
 
     graph: Conv1d, Conv2d, Linear, Affine, SumPool2d, AvgPool2d, Flatten, Scale, Delay, Threshold, IF, LIF, CubaLIF,
-    I, LI, CubaLI, nested NIRGraph, Input, Output; values on edges into one node are summed. A cycle through one population means one
-    time step.
+    I, LI, CubaLI, nested NIRGraph, Input, Output; values on edges into one node are summed. A cycle through one
+    population means one time step.
     Neurons start at rest (see IntegerNeuron for the update; the comparison is strict).
     inputs: integers [T, B, *input shape]. fused: run marked nested graphs whose gates prove the mark as the one
     operation that they compute; without it, gate by gate. time_step: seconds. chip: whose formats.

@@ -64,6 +64,7 @@ def test_one_that_is_absent_names_the_command(refused, graph, monkeypatch, name)
     refused("simulate", graph, "--target", name, "--images", 1, "-o", "t.trace", names=wanted)
 
 
+@pytest.mark.long
 def test_a_flat_file_holds_no_nested_graph_and_the_same_network(qkformer):
     """Small self-attention and max-pools of currents."""
     save_checkpoint(lively_model(small_config()), "small.safetensors")

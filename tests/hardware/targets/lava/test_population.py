@@ -16,7 +16,10 @@ def varied(shape, decays, levels):
     return nir.LIF(tau * TIME_STEP, tau, 0 * everywhere, (levels + 2**-7) * everywhere, 0 * everywhere)
 
 
-@pytest.mark.parametrize("how", [{"sections": 0}, {"sections": 2}], ids=["processes", "sections"])
+@pytest.mark.parametrize(
+    "how",
+    [pytest.param({"sections": 0}, id="processes"), pytest.param({"sections": 2}, id="sections", marks=pytest.mark.long)],
+)
 def test_decays_and_thresholds_that_differ(lava, how):
     network = chain(
         SHAPE,
