@@ -18,7 +18,10 @@ def varied(shape, decays, levels):
 
 @pytest.mark.parametrize(
     "how",
-    [pytest.param({"sections": 0}, id="processes"), pytest.param({"sections": 2}, id="sections", marks=pytest.mark.long)],
+    [
+        pytest.param({"sections": 0}, id="processes"),
+        pytest.param({"sections": 2}, id="sections", marks=pytest.mark.long),
+    ],
 )
 def test_decays_and_thresholds_that_differ(lava, how):
     network = chain(
