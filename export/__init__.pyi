@@ -1,8 +1,9 @@
 from hardware import write_graph
 
 from .errors import ExportError
-from .ladder.climb import Ladder, run_ladder
+from .ladder.climb import Ladder
 from .ladder.leaks import find_leaks
+from .ladder.run import run_integer_ladder, run_ladder
 from .lower.graph import count_gates, to_nir
 from .lower.onnx import to_onnx
 from .network.certificate import Certificate, LayerCertificate
@@ -29,6 +30,7 @@ __all__ = [
     "from_nir",
     "quantize",
     "reference_trace",
+    "run_integer_ladder",
     "run_ladder",
     "to_nir",
     "to_onnx",

@@ -18,7 +18,7 @@ import torch
 import typer
 
 import hardware
-from export.ladder.climb import MOST_GATES
+from export.ladder.run import MOST_GATES
 from export.lower.graph import LARGE
 from hardware.targets.lava.simulation import MOST_PROCESSES, MOST_VALUES
 from hardware.targets.witness.target import WitnessTarget

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
+import nir
 import numpy as np
 
-from ..errors import InputError
+from ..errors import GraphError, InputError
 from .encoding import INPUT_LIMIT, Encoding
 
 
@@ -73,3 +74,22 @@ class SequenceEncoding(Encoding):
         if not np.isfinite(values).all():
             raise InputError(f"{self.name}: an input is NaN or infinite")
         return values
+
+
+def sequence_encoding_of(graph: nir.NIRGraph) -> SequenceEncoding | None:
+    """The encoding that an exported graph of sequences carries in its metadata; None of a graph that carries none.
+
+    Raises GraphError for numbers that are none, and scales that are not above 0.
+    """
+    found = graph.metadata
+    if not {"name", "input_scale", "output_scale"} <= {*found}:
+        return None
+    (entry,) = (node for node in graph.nodes.values() if isinstance(node, nir.Input))
+    scales = []
+    for field in ("input_scale", "output_scale"):
+        value = np.asarray(found[field])
+        if value.ndim or value.dtype.kind not in "iuf" or not 0 < float(value) < np.inf:
+            raise GraphError(f"the graph's metadata says that {field} is {found[field]!r}; it must be a number above 0")
+        scales.append(float(value))
+    shape = tuple(int(n) for n in np.ravel(entry.input_type["input"]))
+    return SequenceEncoding(str(found["name"]), shape, input_scale=scales[0], logit_scale=scales[1])

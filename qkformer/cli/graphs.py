@@ -12,6 +12,7 @@ from export import FloatNetwork, from_nir, to_nir
 from export.sources.graph import UNSAID
 from hardware import read_graph
 from hardware.errors import InputError
+from hardware.graph.sequence_encoding import sequence_encoding_of
 from hardware.targets.interpreter.floating_point import is_integer
 
 from .sequences import load_sequences
@@ -53,16 +54,37 @@ def float_network(file: Path, reading: Reading) -> tuple[FloatNetwork, np.ndarra
     return network, inputs
 
 
+@dataclass(frozen=True)
+class IntegerNetwork:
+    """A graph of integers; inputs: integers [T, B, ...]; logit_scale: what 1 at the output, in sum, is worth."""
+
+    graph: nir.NIRGraph
+    inputs: np.ndarray
+    logit_scale: float
+
+
+def integer_network(file: Path, reading: Reading) -> IntegerNetwork | None:
+    """A file that is of integers already, with its inputs encoded as its metadata says, if it does; or None."""
+    if reading.inputs is None:
+        raise InputError(f"{file}: is run on inputs: give them with --inputs FILE.npz")
+    graph = read_graph(file, type_check=False)
+    if not is_integer(graph):
+        return None
+    entry = next(node for node in graph.nodes.values() if isinstance(node, nir.Input))
+    shape = tuple(int(n) for n in np.ravel(entry.input_type["input"]))
+    inputs = load_sequences(reading.inputs, shape, reading.time_steps)
+    encoding = sequence_encoding_of(graph)
+    if encoding is None:
+        return IntegerNetwork(graph, inputs, 1.0)
+    return IntegerNetwork(graph, encoding.encode(inputs), encoding.logit_scale)
+
+
 def runnable(file: Path, reading: Reading) -> tuple[nir.NIRGraph, np.ndarray, bool]:
     """A graph that the targets run, its inputs [T, B, ...], and whether it is of integers.
 
     One of integers is taken as it is; another is written anew in our own conventions, as NIR means it.
     """
-    assert reading.inputs is not None
-    graph = read_graph(file, type_check=False)
-    if is_integer(graph):
-        (entry,) = (node for node in graph.nodes.values() if isinstance(node, nir.Input))
-        shape = tuple(int(n) for n in np.ravel(entry.input_type["input"]))
-        return graph, load_sequences(reading.inputs, shape, reading.time_steps), True
+    if known := integer_network(file, reading):
+        return known.graph, known.inputs, True
     network, inputs = float_network(file, reading)
     return to_nir(network), inputs.astype(np.float64), False

@@ -8,7 +8,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import typer
 from torch import Tensor
@@ -134,7 +134,7 @@ def finish(
     name: str,
     record: dict[str, Any],
     json: Path | None,
-) -> None:
+) -> NoReturn:
     """Print the outcome, write parity.json and report.html, and end with the exit status."""
     notes = say_notes(chosen.values())
     record = result.to_dict() | {"command": command_line()} | record | {"notes": notes}

@@ -51,7 +51,7 @@ def lowered_with(monkeypatch, fixed_digits):
             change(graph.nodes[name])
             return graph
 
-        monkeypatch.setattr("export.ladder.climb.to_nir", to_nir)
+        monkeypatch.setattr("export.ladder.run.to_nir", to_nir)
 
     return lowered_with
 
@@ -322,7 +322,7 @@ def test_a_missing_connection(climb, monkeypatch):
         edges = [edge for edge in graph.edges if edge != ("patch_embed1.proj_res_lif", CONV)]
         return nir.NIRGraph(graph.nodes, edges, metadata=graph.metadata, type_check=False)
 
-    monkeypatch.setattr("export.ladder.climb.to_nir", to_nir)
+    monkeypatch.setattr("export.ladder.run.to_nir", to_nir)
     report = climb()
     assert report.first_divergence.population == POPULATION
     assert report.explanation.origin == LOCAL

@@ -111,8 +111,8 @@ def test_snntorch_maps_and_an_average(snntorch):
 @pytest.mark.parametrize(
     "first",
     [
-        synaptic,
-        recurrent("RLeaky", beta=0.8, threshold=1),
+        pytest.param(synaptic, marks=pytest.mark.long),
+        pytest.param(recurrent("RLeaky", beta=0.8, threshold=1), marks=pytest.mark.long),
         recurrent("RSynaptic", alpha=0.5, beta=0.8, threshold=1),
     ],
     ids=["Synaptic", "RLeaky", "RSynaptic"],

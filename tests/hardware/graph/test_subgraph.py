@@ -65,6 +65,7 @@ def test_several_sources_are_stacked_by_name():
     assert kinds.count(nir.Input) == kinds.count(nir.Output) == 1
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("chosen", [["second", "last"], pytest.param(["last"], marks=pytest.mark.long)])
 def test_parts_run_in_lava(chosen, lava):
     network, inputs = branched(), whole_numbers(0, 4, 3, 1, 2, 2, low=-3, high=8)

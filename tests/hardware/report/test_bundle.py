@@ -125,6 +125,7 @@ def test_what_the_folder_holds(script):
     assert not list(script.parent.rglob("__pycache__"))
 
 
+@pytest.mark.long
 def test_a_difference_in_lava(lava, tmp_path):
     done = run_script(make_bundle(tmp_path / "bundle", "lava"), tmp_path)
     assert done.returncode == 1, done.stderr

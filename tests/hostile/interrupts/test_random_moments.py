@@ -18,7 +18,7 @@ COMMANDS = {  # arguments, and about how many seconds of processor time it takes
     "train": (("train", "qkformer-digits", "--data", "FEW", "--epochs", "1", "-o", "out.safetensors"), 7),
 }
 MOMENTS = 50
-QUICK = ("in Lava", "info")
+QUICK = ("info", "export")
 USUAL = 14  # two of each command
 
 

@@ -72,12 +72,11 @@ EXTREMES = {
         np.full((3, 1, 1, 1, 2), -500),
     ),
 }  # fmt: skip
-QUICK = {"neuron: membrane falls": 0}
 
 
-def marks(name, sections, number):
+def marks(sections, number):
     """Each extreme in Lava's own processes or in a section, in turn; `make test-all` has both."""
-    return () if QUICK.get(name) == sections else pytest.mark.long if number % 2 == sections else pytest.mark.exhaustive
+    return pytest.mark.long if number % 2 == sections else pytest.mark.exhaustive
 
 
 def outcome(run, *arguments, **options):
@@ -91,7 +90,7 @@ def outcome(run, *arguments, **options):
 @pytest.mark.parametrize(
     ("name", "sections"),
     [
-        pytest.param(name, sections, marks=marks(name, sections, number))
+        pytest.param(name, sections, marks=marks(sections, number))
         for number, name in enumerate(EXTREMES)
         for sections in (0, 1)
     ],

@@ -7,7 +7,7 @@ import time
 import pytest
 
 WORDS = {signal.SIGKILL: "killed by SIGKILL", signal.SIGTERM: "killed by SIGTERM", signal.SIGSTOP: "stopped"}
-QUICK = {("first", "running", signal.SIGKILL, 0)}
+USUAL = {("first", "running", signal.SIGSTOP, 0)}
 STRIKES = [
     *((which, stage, number, sections) for which in ("worker", "first", "last") for stage in ("channels", "running")
       for number in WORDS for sections in (0, 2)),
@@ -17,7 +17,7 @@ STRIKES = [
 
 @pytest.mark.parametrize(
     ("which", "stage", "number", "sections"),
-    [pytest.param(*strike, marks=[] if strike in QUICK else pytest.mark.faults) for strike in STRIKES],
+    [pytest.param(*strike, marks=pytest.mark.long if strike in USUAL else pytest.mark.faults) for strike in STRIKES],
 )
 def test_struck(which, stage, number, sections, run):
     started = run(sections)

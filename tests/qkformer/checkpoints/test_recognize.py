@@ -42,6 +42,7 @@ def test_a_published_file_can_be_run_as_published(golden, tmp_path):
     same_weights(model, golden.state_dict(name))
 
 
+@pytest.mark.long
 def test_an_unknown_state_dict_is_compared_with_the_nearest(golden):
     tensors = shapes_only(golden, "qkformer-cifar10")
     del tensors["stage3.1.ssa.v_bn.bias"]

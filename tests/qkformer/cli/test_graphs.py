@@ -7,7 +7,9 @@ import nir
 import numpy as np
 import pytest
 
+import export
 import hardware
+from hardware.targets.onnx.target import OnnxTarget
 
 RNG = np.random.default_rng(0)
 
@@ -129,4 +131,66 @@ def test_what_is_wrong_is_one_line(wrong, qkformer, float_file, tmp_path):
     assert done.status == 2
     assert named in done.err
     assert done.err.startswith("error: ")
+    assert done.err.count("\n") == 1
+
+
+def test_integers_are_verified_as_they_are(qkformer, float_file, tmp_path):
+    """The file says what 1 is worth: inputs of real values are encoded as those that it was quantized for."""
+    np.savez(tmp_path / "real.npz", inputs=RNG.normal(size=(9, 4, 6)))
+    assert qkformer("export", float_file, "-o", "int.nir", "--inputs", "real.npz").status == 0
+    against = "torch,interpreter,onnx"
+    done = qkformer("verify", "int.nir", "--inputs", "real.npz", "--against", against, "--report", "r")
+    assert done.status == 0, done.out + done.err
+    assert "of integers already: the interpreter is the reference" in done.out
+    found = json.loads((tmp_path / "r/parity.json").read_text())
+    assert [(step["stage"], step["against"], step["exact"]) for step in found["ladder"]] == [
+        ("read back", "interpreter", True),
+        ("onnx", "read back", True),
+    ]
+    assert (found["mismatches"], found["images"], found["time_steps"]) == (0, 4, 9)
+    assert found["compared"] == 2 * 9 * 4 * (4 + 4 + 4)
+    whole = qkformer("verify", float_file, "--inputs", "real.npz", "--against", "interpreter", "--report", "w")
+    assert whole.status == 0
+    done = qkformer("simulate", "int.nir", "--inputs", "real.npz", "-o", "a.trace")
+    assert done.status == 0, done.err
+    fixed = export.quantize(export.from_nir(hardware.read_graph(tmp_path / float_file)), np.load("real.npz")["inputs"])
+    expected = export.reference_trace(fixed, np.load("real.npz")["inputs"])
+    assert hardware.compare(expected, hardware.SpikeTrace.load(tmp_path / "a.trace")).mismatches == 0
+
+
+def test_a_wrong_spike_of_integers_is_explained(qkformer, float_file, tmp_path, monkeypatch):
+    """Status 1, and a bundle that reproduces it."""
+    assert qkformer("export", float_file, "-o", "int.nir", "--inputs", "in.npz").status == 0
+    run = OnnxTarget.run
+
+    def wrong(self, graph, inputs, **options):
+        trace = run(self, graph, inputs, **options)
+        values = np.array(trace["lif1"])
+        values[3, 2, 1] ^= 1
+        trace["lif1"] = values
+        return trace
+
+    monkeypatch.setattr(OnnxTarget, "run", wrong)
+    done = qkformer("verify", "int.nir", "--inputs", "in.npz", "--against", "onnx", "--report", "r")
+    assert done.status == 1, done.out + done.err
+    found = json.loads((tmp_path / "r/parity.json").read_text())
+    assert found["mismatches"] == 1
+    first = found["first_divergence"]
+    assert (first["population"], first["time_step"], first["sample"], first["neuron"]) == ("lif1", 3, 2, [1])
+    assert found["explanation"]
+    assert (tmp_path / "r/bundle/reproduce.py").exists()
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("input_scale", 0.0), ("input_scale", "much"), ("output_scale", np.inf), ("output_scale", [1, 2])],
+)
+def test_scales_that_are_none(qkformer, float_file, tmp_path, field, value):
+    assert qkformer("export", float_file, "-o", "int.nir", "--inputs", "in.npz").status == 0
+    graph = hardware.read_graph(tmp_path / "int.nir")
+    graph.metadata[field] = value
+    nir.write(tmp_path / "int.nir", graph)
+    done = qkformer("simulate", "int.nir", "--inputs", "in.npz", "-o", "a.trace")
+    assert done.status == 2
+    assert f"metadata says that {field} is" in done.err
     assert done.err.count("\n") == 1

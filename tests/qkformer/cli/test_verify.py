@@ -34,6 +34,7 @@ def names(folder):
     return {path.name for path in Path(folder).iterdir()}
 
 
+@pytest.mark.long
 def test_no_difference(qkformer, lava):
     result = qkformer("verify", "qkformer-digits", "--images", 2, "--report", "report", "--json", "v.json")
     assert result.status == 0

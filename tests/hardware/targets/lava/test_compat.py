@@ -105,6 +105,7 @@ def failures():
     return json.loads(last.removeprefix("failures: "))
 
 
+@pytest.mark.long
 @NEEDS_LAVA
 @pytest.mark.parametrize("case", CASES)
 def test_processes_compute(case, failures):

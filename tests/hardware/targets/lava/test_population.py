@@ -16,6 +16,7 @@ def varied(shape, decays, levels):
     return nir.LIF(tau * TIME_STEP, tau, 0 * everywhere, (levels + 2**-7) * everywhere, 0 * everywhere)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "how",
     [

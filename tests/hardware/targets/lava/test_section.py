@@ -61,6 +61,7 @@ def test_partition_is_in_order_and_whole():
     assert bus(plan, [list(plan.populations)]) == []
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "how",
     [

@@ -164,6 +164,7 @@ def test_options_that_do_not_fit(refuses, options, part):
         hardware.lava.simulate(chain([1], lif([1])), np.zeros((1, 1, 1)), **options)
 
 
+@pytest.mark.long
 def test_files_of_the_current_folder_are_not_run(lava, tmp_path, monkeypatch):
     """Neither as modules of the standard library nor as this package."""
     (tmp_path / "hardware").mkdir()

@@ -141,6 +141,7 @@ def simulation(tmp_path, monkeypatch):
     assert not simulation.folder().exists()
 
 
+@pytest.mark.long
 def test_messages_arrive_and_nothing_stays(simulation, tmp_path):
     seen = tmp_path / "seen"  # Lava waits for it at step 5: without it, all may be over before anyone has looked
     present = {}
@@ -185,6 +186,7 @@ def test_lava_process_is_killed(simulation):
 
 
 # Source, probe, and the one that keeps time.
+@pytest.mark.long
 @pytest.mark.parametrize("which", [0, *(pytest.param(which, marks=pytest.mark.long) for which in (1, 2))])
 def test_any_lava_process_is_killed_from_outside(simulation, which):
     with pytest.raises(LavaError, match=r"^Lava process .* killed by SIGBUS \(a full disk\? .* bytes free in /"):
@@ -205,11 +207,13 @@ def test_exception_before_lava_runs(simulation):
     assert "in job" in caught.value.details
 
 
+@pytest.mark.long
 def test_exception_while_lava_waits(simulation):
     with pytest.raises(LavaError, match=r"^the Lava worker raised ValueError: spikes"):
         simulation.run(at_last="raise ValueError('spikes')", steps=20)
 
 
+@pytest.mark.long
 def test_worker_does_not_start(simulation):
     with pytest.raises(LavaError) as caught:
         run_supervised([sys.executable, "-c", "import a_module_nobody_has"])

@@ -4,7 +4,8 @@ import nir
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from amount import random_examples
+from hypothesis import given
 from published import lively_model, small_config
 from random_graphs import random_graphs
 from random_networks import examples
@@ -36,20 +37,20 @@ def same(network, inputs, **options):
     assert hardware.compare(wanted, found).first_divergence is None
 
 
-@settings(max_examples=100)
+@random_examples(100, short=20)
 @given(random_graphs())
 def test_random_graphs(example):
     same(*example)
 
 
-@settings(max_examples=60)
+@random_examples(60, short=15)
 @given(random_graphs())
 def test_inputs_wider_than_int8(example):
     network, inputs = example
     same(network, inputs.astype(np.int32) * 1000)
 
 
-@settings(max_examples=60)
+@random_examples(60, short=15)
 @given(examples())
 def test_random_networks(example):
     same(export.to_nir(example.fixed), example.inputs)
