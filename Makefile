@@ -62,11 +62,13 @@ $(VENV)/installed-docs: $(VENV)/installed
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --editable ".[docs]"
 	touch $@
 
+# sinabs, which the tests let write networks, asks for older versions of nir and nirtorch than it works with.
 $(VENV)/installed: pyproject.toml
 	@$(PYTHON) -c 'import sys; (3, 10) <= sys.version_info < (3, 14) or sys.exit("error: $(PYTHON) is Python %d.%d; 3.10 to 3.13 is needed: make PYTHON=python3.11" % sys.version_info[:2])'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --editable ".[lava,onnx,events,train,witness,dev]"
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps sinabs==3.1.3 pbr==7.1.3
 	touch $@
 
 clean:

@@ -168,3 +168,45 @@ def test_norse(kind):
             own.append(out.numpy())
         graph = to_nir(net, torch.from_numpy(inputs[0]), dt=1.0)
     check(graph, inputs, None if kind == "LIF" else np.stack(own), time_step=1e-3, unit_gain=True)
+
+
+@pytest.fixture
+def sinabs():
+    """Writes and runs a network of sinabs', whose neurons fire once a step, and then start anew."""
+    pytest.importorskip("sinabs")
+    import sinabs.layers as layers
+    from sinabs.activation import MembraneReset, SingleSpike
+    from sinabs.nir import to_nir
+
+    def make(kind, maps=False, read=False, **constants):
+        how = {"batch_size": SAMPLES, "spike_fn": SingleSpike, "reset_fn": MembraneReset(), **constants}
+        neurons = [getattr(layers, kind)(**how) for _ in range(2)]
+        modules = [layers.SumPool2d(2) if isinstance(m, nn.AvgPool2d) else m for m in between(*neurons, maps=maps)]
+        if read:
+            modules[-1] = layers.ExpLeakSqueeze(tau_mem=5.0, batch_size=SAMPLES, norm_input=False)
+        net = nn.Sequential(*modules)
+        inputs = random_spikes(2, 8, 8) if maps else random_spikes(6)
+        rows = torch.from_numpy(inputs.swapaxes(0, 1).copy()).flatten(0, 1)  # sinabs has samples first
+        with torch.no_grad(), warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # of nirtorch, which it calls by an older name
+            own = net(rows).unflatten(0, (SAMPLES, STEPS)).swapaxes(0, 1).numpy()
+            return to_nir(net, rows), inputs, own
+
+    return make
+
+
+@pytest.mark.parametrize("maps", [False, True])
+def test_sinabs_integrators(sinabs, maps):
+    check(*sinabs("IAFSqueeze", maps), time_step=1.0, unit_gain=True)
+
+
+@pytest.mark.parametrize("maps", [False, True])
+def test_sinabs_leaks_by_exp_and_not_by_eulers_rule(sinabs, maps):
+    """exp(-1 / tau) of a membrane is left, where NIR's equation by Euler's rule leaves 1 - 1 / tau: other spikes."""
+    graph, inputs, _ = sinabs("LIFSqueeze", maps, tau_mem=20.0, norm_input=False)
+    check(graph, inputs, time_step=1.0)
+
+
+def test_a_membrane_that_sinabs_reads(sinabs):
+    graph, inputs, _ = sinabs("IAFSqueeze", read=True)
+    check(graph, inputs, time_step=1.0, unit_gain=True)
