@@ -14,7 +14,9 @@ HOW = {
     "processes": lambda *a: hardware.lava.simulate(*a, sections=0),
     "sections": lambda *a: hardware.lava.simulate(*a, sections=1),
 }
-everywhere = pytest.mark.parametrize("how", HOW)
+everywhere = pytest.mark.parametrize(
+    "how", [pytest.param(name, marks=pytest.mark.long if name == "sections" else ()) for name in HOW]
+)
 
 
 def dense(weight, bias=None):

@@ -96,7 +96,7 @@ def test_in_onnx():
     assert hardware.compare(hardware.interpret(network, inputs), found).first_divergence is None
 
 
-@pytest.mark.parametrize("how", ["interpreter", "onnx", 0, 1])
+@pytest.mark.parametrize("how", ["interpreter", "onnx", 0, pytest.param(1, marks=pytest.mark.long)])
 def test_a_current_beyond_the_limit(lava, refuses, how):
     """Each sum fits; the current adds them up. The threshold would be reached by none."""
     network = chain([1], cubalif([1], 1, 4096, 131071))
