@@ -74,11 +74,15 @@ class Outputs:
     def locked(self) -> Iterator[None]:
         """Keep every other run from these files, also on other machines of one file system.
 
+        Folders are made for them, and go again where nothing was written.
+
         Raises:
             InputError: another process holds them.
             OSError: the lock cannot be made.
         """
-        self.lock.parent.mkdir(parents=True, exist_ok=True)
+        folder = self.lock.parent
+        made = [place for place in (folder, *folder.parents) if not place.exists()]
+        folder.mkdir(parents=True, exist_ok=True)
         descriptor = self._acquire()
         _held.add(descriptor)
         try:
@@ -87,6 +91,9 @@ class Outputs:
             _held.discard(descriptor)
             self.lock.unlink(missing_ok=True)
             os.close(descriptor)
+            for place in made:
+                with contextlib.suppress(OSError):  # it is not empty
+                    place.rmdir()
 
     def _acquire(self) -> int:
         while True:

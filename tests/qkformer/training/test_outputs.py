@@ -94,3 +94,14 @@ def test_what_is_no_file_is_never_replaced(tmp_path, refuses):
 def test_resume_and_overwrite_exclude_each_other(outputs, refuses):
     with refuses(InputError, "resume", "overwrite"):
         outputs.check(resume=True, overwrite=True)
+
+
+def test_folders_without_a_file_go_again(tmp_path):
+    """As of a training whose data were not there."""
+    outputs = Outputs(tmp_path / "runs" / "name" / "model")
+    with outputs.locked():
+        assert outputs.lock.exists()
+    assert not any(tmp_path.iterdir())
+    with outputs.locked():
+        outputs.log.touch()
+    assert [path.name for path in (tmp_path / "runs" / "name").iterdir()] == [outputs.log.name]
