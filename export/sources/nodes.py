@@ -35,6 +35,8 @@ class Reading:
 
 def module_of(name: str, node: Any, shape: Shape, reading: Reading) -> nn.Module:
     """The module that a node is. shape: of what arrives. Raises ExportError or GraphError, naming the node."""
+    if node is None:
+        raise ExportError(f"node '{name}' is nothing: the tool that made the graph has no NIR node for its layer there")
     check_node(name, node)
     find = next((MODULES[kind] for kind in type(node).__mro__ if kind in MODULES), None)
     if find is None:
@@ -229,7 +231,8 @@ def _rate(name: str, field: str, tau: Any, shape: Shape, reading: Reading) -> np
         worst = reading.time_step / rate.max()
         raise ExportError(
             f"node '{name}': {field} is {worst:g} s, less than the time step of {reading.time_step:g} s; a membrane "
-            "would overshoot: give the time step in which the file was written (time_step=, --time-step)"
+            "would overshoot: give the time step in which the file was written (time_step=, --time-step); Norse, whose "
+            "files hold tau * dt, means dt * dt"
         )
     return np.minimum(rate, 1.0)
 

@@ -168,3 +168,15 @@ def test_an_unknown_node_is_named():
 def test_a_time_step_is_a_time(time_step):
     with pytest.raises(export.ExportError, match="time_step is"):
         export.from_nir(chain(DENSE, lif()), time_step=time_step)
+
+
+def test_a_layer_that_a_tool_has_no_node_for():
+    graph = chain(DENSE, lif())
+    graph.nodes["n1"] = None  # as nirtorch leaves it
+    with pytest.raises(export.ExportError, match=r"^node 'n1' is nothing: the tool that made the graph has no NIR node"):
+        export.from_nir(graph)
+
+
+def test_a_time_step_beyond_a_time_constant():
+    with pytest.raises(export.ExportError, match=r"^node 'n1': tau is 0.0002 s, less than the time step of 0.001 s"):
+        export.from_nir(chain(DENSE, lif()), time_step=1e-3)

@@ -146,9 +146,10 @@ def test_spikingjelly(kind, maps):
     check(graph, inputs, own)
 
 
-@pytest.mark.parametrize("kind", ["LIFBox", "IAF", "LIF"])
-def test_norse(kind):
-    """Written with dt = 1, as it multiplies time constants by it. Its LIF moves v by the current of the step before."""
+@pytest.mark.parametrize(("dt", "time_step"), [({"dt": 1.0}, 1e-3), ({}, 1e-6)], ids=["dt of 1", "its own dt"])
+@pytest.mark.parametrize("kind", ["LIFBox", "IAF", "LIF", "LIFBox and LIBox"])
+def test_norse(kind, dt, time_step):
+    """It multiplies time constants by its dt, 1e-3 unless told. Its LIF moves v by the current of the step before."""
     norse = pytest.importorskip("norse.torch")
     from norse.torch.utils.export_nir import to_nir
 
@@ -158,16 +159,20 @@ def test_norse(kind):
         "LIFBox": lambda: norse.LIFBoxCell(boxes, dt=0.001),
         "IAF": lambda: norse.IAFCell(norse.IAFParameters(v_th=level)),
         "LIF": lambda: norse.LIFCell(norse.LIFParameters(v_th=level), dt=0.001),
-    }[kind]
-    net = norse.SequentialState(*between(make(), make()))
+    }[kind.split()[0]]
+    last = norse.LIBoxCell(dt=0.001) if "LIBox" in kind else make()
+    net = norse.SequentialState(*between(make(), last))
     inputs, state, own = random_spikes(6), None, []
     with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Norse's own, of its modules without a state
         for step in torch.from_numpy(inputs):
             out, state = net(step, state)
             own.append(out.numpy())
-        graph = to_nir(net, torch.from_numpy(inputs[0]), dt=1.0)
-    check(graph, inputs, None if kind == "LIF" else np.stack(own), time_step=1e-3, unit_gain=True)
+        graph = to_nir(net, torch.from_numpy(inputs[0]), **dt)
+    if "LIBox" in kind:
+        shown = export.from_nir(graph, time_step=time_step).run(inputs)
+        np.testing.assert_allclose(shown.numpy(), np.stack(own), rtol=1e-4, atol=1e-6)
+    check(graph, inputs, np.stack(own) if kind in ("LIFBox", "IAF") else None, time_step=time_step, unit_gain=True)
 
 
 @pytest.fixture
