@@ -173,7 +173,9 @@ def test_a_time_step_is_a_time(time_step):
 def test_a_layer_that_a_tool_has_no_node_for():
     graph = chain(DENSE, lif())
     graph.nodes["n1"] = None  # as nirtorch leaves it
-    with pytest.raises(export.ExportError, match=r"^node 'n1' is nothing: the tool that made the graph has no NIR node"):
+    with pytest.raises(
+        export.ExportError, match=r"^node 'n1' is nothing: the tool that made the graph has no NIR node"
+    ):
         export.from_nir(graph)
 
 
