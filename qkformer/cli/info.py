@@ -134,7 +134,8 @@ def describe_lowering(graph: nir.NIRGraph) -> dict[str, list[str]]:
         found: list[str] = []
         for source in flat.sources[name]:
             if not flat.is_population(source) and flat.sources[source]:
-                found += [*kinds_before(source), kind(source)]
+                row = isinstance(flat.nodes[source], nir.Flatten) and source not in graph.nodes  # no node of the file
+                found += kinds_before(source) if row else [*kinds_before(source), kind(source)]
         return found
 
     return {name: [*kinds_before(name), kind(name)] for name in (*flat.populations, *flat.outputs)}

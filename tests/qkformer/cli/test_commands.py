@@ -51,6 +51,7 @@ def test_info_of_a_configuration_that_lowers(qkformer):
     assert found["config"]["name"] == "qkformer-digits"
     assert found["parameters"] == 288234
     assert set(found["lowering"]) == {*found["populations"], "output"}
+    assert found["lowering"]["output"] == ["Conv2d", "Output"]
     assert sum(found["nir_nodes"].values()) == 45
     assert found["not_exportable"] is None
 
