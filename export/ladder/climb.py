@@ -36,6 +36,7 @@ from qkformer import SpikingTransformer, record_spikes
 from ..network.fixed_model import FixedModel
 from ..network.float_network import FloatNetwork
 from ..sources.fold import fold_model
+from .cell_flips import trace_cell_flips
 from .flips import trace_flips
 from .folding import check_folding
 from .leaks import find_leaks
@@ -140,6 +141,9 @@ class Climb:
         if isinstance(model, FloatNetwork):  # there is nothing to fold
             self._torch(FIXED, fixed)
             self._agreement(FIXED, "float")
+            with self.ways.watch("flips of each population"):
+                traces = (self.stages[name].trace for name in ("float", FIXED))
+                self.findings["flips"] = trace_cell_flips(model, fixed, self.images, *traces)
             return
         channels, height, width = fixed.encoding.input_shape
         folded = fold_model(model, (channels, height, width))

@@ -129,7 +129,8 @@ class FixedCell(Cell):
         membrane <- toward_zero(membrane * (1 - decay)) + current + bias;  spike iff membrane > threshold, then 0
 
     decay, current_decay: int64 in the chip's units; threshold, bias: in synaptic units; of the population's shape, or
-    of no dimension. threshold None: it never fires, and gives its membrane, in the chip's units.
+    of no dimension. threshold None: it never fires, and gives its membrane, in the chip's units. scale: what 1 of the
+    sums that arrive is worth.
     Raises RangeError when a sum, the current or the membrane reaches the chip's limit.
     """
 
@@ -141,9 +142,10 @@ class FixedCell(Cell):
         current_decay: Tensor,
         bias: Tensor,
         chip: Chip = LOIHI_2,
+        scale: float = 1.0,
     ) -> None:
         super().__init__()
-        self.name, self.chip = name, chip
+        self.name, self.chip, self.scale = name, chip, scale
         self.decay: Tensor
         self.threshold: Tensor | None
         self.current_decay: Tensor

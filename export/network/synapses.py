@@ -152,11 +152,22 @@ class FloatSynapses(Synapses):
 
 
 class FixedSynapses(Synapses):
-    """In integers, exact in float32. weight, bias: int32. adds_bias: without it the neuron adds it itself."""
+    """In integers, exact in float32. weight, bias: int32. adds_bias: without it the neuron adds it itself.
 
-    def __init__(self, form: Form, weight: Tensor, bias: Tensor, adds_bias: bool) -> None:
+    scale: what 1 of its sums is worth; input_scale: what 1 that arrives is worth.
+    """
+
+    def __init__(
+        self,
+        form: Form,
+        weight: Tensor,
+        bias: Tensor,
+        adds_bias: bool,
+        scale: float = 1.0,
+        input_scale: float = 1.0,
+    ) -> None:
         super().__init__(form, weight.to(torch.int32), bias.to(torch.int32))
-        self.adds_bias = adds_bias
+        self.adds_bias, self.scale, self.input_scale = adds_bias, scale, input_scale
 
     def forward(self, x: Tensor) -> Tensor:
         """W x + b."""

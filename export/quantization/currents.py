@@ -166,7 +166,7 @@ class GroupQuantizer:
         for name, weight in weights.items():
             own, stream, synapse = scale * self.group.synapses[name], self.streams[name], self._synapse(name)
             fixed, bias = self._rounded_weight(weight, own), self._rounded_bias(biases[name], own)
-            modules[name] = FixedSynapses(synapse.form, fixed, bias, adds_bias=name in plain)
+            modules[name] = FixedSynapses(synapse.form, fixed, bias, name in plain, own, stream.scale)
             rows = synapse.form.rows(fixed)
             positive, negative = rows.clamp(min=0).sum(1), rows.clamp(max=0).sum(1)
             high = (positive * stream.high + negative * stream.low).max().item()
@@ -255,7 +255,7 @@ def fixed_cell(name: str, cell: FloatCell, worth: float, bias: Tensor, chip: Chi
             )
     kept = torch.zeros((), dtype=torch.float64) if cell.current_kept is None else cell.current_kept
     decays = [((1.0 - kept) * chip.decay_unity).round() for kept in (cell.kept, kept)]
-    return FixedCell(name, decays[0], threshold, decays[1], bias, chip)
+    return FixedCell(name, decays[0], threshold, decays[1], bias, chip, worth)
 
 
 def _with_ways(module: nn.Module, cell: FixedCell, modules: Mapping[str, nn.Module]) -> nn.Module:

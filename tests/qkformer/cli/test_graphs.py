@@ -90,6 +90,8 @@ def test_verified(qkformer, float_file, tmp_path):
     assert steps["fixed"]["against"] == "float"
     assert 1 - steps["fixed"]["mismatches"] / steps["fixed"]["compared"] > 0.5
     assert steps["interpreter"]["exact"]
+    assert [flips["name"] for flips in parity["flips"]] == ["lif1", "lif2"]
+    assert all(flips["unexplained"] == 0 for flips in parity["flips"])
 
 
 def test_images_without_time_are_shown_at_each_step(qkformer, float_file, tmp_path):
