@@ -39,11 +39,14 @@ witness: $(VENV)/installed
 
 # Intel's lava-dl, which needs Python 3.10 and a torch of its own: an environment beside ours, of about 6 GB.
 LAVA_DL := .venv-lava-dl
+PYTHON310 ?= python3.10
 lava-dl: $(LAVA_DL)/installed
 	PYTHONPATH=. $(LAVA_DL)/bin/python benchmarks/lava_dl.py
 
 $(LAVA_DL)/installed: $(VENV)/installed
-	$(BIN)/uv venv --quiet --clear --python 3.10 $(LAVA_DL)
+	@$(PYTHON310) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 10))' 2>/dev/null || \
+	  { echo "error: $(PYTHON310) is no Python 3.10, which lava-dl needs: make lava-dl PYTHON310=/path/of/python3.10"; exit 1; }
+	$(PYTHON310) -m venv $(LAVA_DL)
 	$(BIN)/uv pip install --quiet --python $(LAVA_DL)/bin/python lava-dl==0.6.0 nir==1.0.8
 	touch $@
 

@@ -146,6 +146,32 @@ def test_spikingjelly(kind, maps):
     check(graph, inputs, own)
 
 
+def test_spikingjelly_residual():
+    """Spikes beside currents, at the second population. Of such a module the other tools write but a part."""
+    neuron = pytest.importorskip("spikingjelly.activation_based.neuron")
+    from spikingjelly.activation_based import functional
+    from spikingjelly.activation_based.nir_exchange import export_to_nir
+
+    class Residual(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.fc1, _, self.fc2, _ = between(None, None)
+            self.fc2 = nn.Linear(8, 8)
+            self.lif1, self.lif2 = (neuron.LIFNode(tau=2.0, v_threshold=0.5) for _ in range(2))
+
+        def forward(self, x):
+            spikes = self.lif1(self.fc1(x))
+            return self.lif2(self.fc2(spikes) + spikes)
+
+    net, inputs = Residual().eval(), random_spikes(6)
+    with torch.no_grad():
+        own = np.stack([net(step).numpy() for step in torch.from_numpy(inputs)])
+        functional.reset_net(net)
+        graph = export_to_nir(net, torch.from_numpy(inputs[0]))
+    assert ("lif1", "lif2") in graph.edges
+    check(graph, inputs, own)
+
+
 @pytest.mark.parametrize(("dt", "time_step"), [({"dt": 1.0}, 1e-3), ({}, 1e-6)], ids=["dt of 1", "its own dt"])
 @pytest.mark.parametrize("kind", ["LIFBox", "IAF", "LIF", "LIFBox and LIBox"])
 def test_norse(kind, dt, time_step):
