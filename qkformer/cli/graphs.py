@@ -10,10 +10,11 @@ import numpy as np
 
 from export import FloatNetwork, from_nir, to_nir
 from export.sources.graph import UNSAID
-from hardware import read_graph
+from hardware import GraphError, RangeError, flatten, read_graph
 from hardware.errors import InputError
+from hardware.graph.neuron import TIME_STEP
+from hardware.graph.numbers import check_numbers
 from hardware.graph.sequence_encoding import sequence_encoding_of
-from hardware.targets.interpreter.floating_point import is_integer
 
 from .sequences import load_sequences
 from .show import say
@@ -68,7 +69,7 @@ def integer_network(file: Path, reading: Reading) -> IntegerNetwork | None:
     if reading.inputs is None:
         raise InputError(f"{file}: is run on inputs: give them with --inputs FILE.npz")
     graph = read_graph(file, type_check=False)
-    if not is_integer(graph):
+    if reading.time_step != TIME_STEP or not _has_integers(graph):
         return None
     entry = next(node for node in graph.nodes.values() if isinstance(node, nir.Input))
     shape = tuple(int(n) for n in np.ravel(entry.input_type["input"]))
@@ -77,6 +78,20 @@ def integer_network(file: Path, reading: Reading) -> IntegerNetwork | None:
     if encoding is None:
         return IntegerNetwork(graph, inputs, 1.0)
     return IntegerNetwork(graph, encoding.encode(inputs), encoding.logit_scale)
+
+
+def _has_integers(graph: nir.NIRGraph) -> bool:
+    """Whether a graph is a chip's network as it is: its weights, its biases, and its neurons.
+
+    One with an IF or I of r = 1 is not, as such a neuron would be silent; what is meant is asked (from_nir).
+    """
+    try:
+        flat = flatten(graph)
+        check_numbers(flat)
+    except (GraphError, RangeError):
+        return False
+    integrators = [flat.nodes[name] for name in flat.names_of(nir.IF, nir.I)]
+    return not any(np.all(np.asarray(node.r) == 1) for node in integrators)
 
 
 def runnable(file: Path, reading: Reading) -> tuple[nir.NIRGraph, np.ndarray, bool]:

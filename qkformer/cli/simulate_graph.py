@@ -35,7 +35,9 @@ def run_graph_simulation(
     if not integer:
         options["floating_point"] = True
         check_options(target, options)
-        say("note: its weights are no integers, so it is run in floating point; `qkformer export` makes integers of it")
+        say(
+            "note: its numbers are not a chip's integers, so it is run in floating point; `qkformer export` makes integers of it"
+        )
     target.check(graph, **options)
     trace, seconds = run_target(target, graph, inputs, **options)
     about = {"command": command_line(), "inputs": array_fingerprint(inputs)}

@@ -196,3 +196,23 @@ def test_scales_that_are_none(qkformer, float_file, tmp_path, field, value):
     assert done.status == 2
     assert f"metadata says that {field} is" in done.err
     assert done.err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("neuron", "asked"),
+    [
+        (nir.LIF(*(values(2, value) for value in (1e-2, 1, 1.2, 1, 0))), ""),  # v_leak, v_threshold, v_reset at the end
+        (nir.IF(r=values(2, 1), v_threshold=values(2, 3), v_reset=values(2, 0)), "node 's' has r = 1"),
+    ],
+    ids=["no chip's neuron", "silent as it stands"],
+)
+def test_whole_weights_do_not_make_an_integer_network(qkformer, tmp_path, neuron, asked):
+    """What its neurons mean is asked, or run in floating point, as of any other float network."""
+    ends = {"input": nir.Input({"input": np.array([2])}), "output": nir.Output({"output": np.array([2])})}
+    nodes = {**ends, "w": nir.Linear(np.eye(2)), "s": neuron}
+    nir.write(tmp_path / "f.nir", nir.NIRGraph(nodes, [("input", "w"), ("w", "s"), ("s", "output")]))
+    np.savez(tmp_path / "x.npz", inputs=np.ones((9, 1, 2), int))
+    for command in (("simulate", "f.nir", "-o", "a.trace"), ("verify", "f.nir", "--against", "interpreter")):
+        done = qkformer(*command, "--inputs", "x.npz")
+        assert (done.status, asked in done.err) == (2 if asked else 0, True), done.err
+        assert "integers already" not in done.out
