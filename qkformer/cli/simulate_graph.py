@@ -36,7 +36,8 @@ def run_graph_simulation(
         options["floating_point"] = True
         check_options(target, options)
         say(
-            "note: its numbers are not a chip's integers, so it is run in floating point; `qkformer export` makes integers of it"
+            "note: its numbers are not a chip's integers, so it is run in floating point; "
+            "`qkformer export` makes integers of it"
         )
     target.check(graph, **options)
     trace, seconds = run_target(target, graph, inputs, **options)
