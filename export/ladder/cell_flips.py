@@ -30,6 +30,7 @@ from ..network.float_network import FloatNetwork
 from ..network.node_network import INPUT
 from ..network.synapses import FixedSynapses, FloatSynapses
 from ..quantization.meeting import cell_of, with_synapses
+from .flips import count_flips
 
 FLOAT_ROUNDING = 1e-12  # of float64, relative to what is summed
 Reached = tuple[Tensor, Tensor]  # what arrives in the float network, and how far off the fixed one may be
@@ -72,18 +73,9 @@ class _CellFlips:
 
     def of(self, name: str, fixed_spikes: np.ndarray) -> LayerFlips:
         """One population's."""
-        wanted = self.trace[name]
-        flipped = self._alone(name).numpy() != wanted
-        first = flipped & (np.cumsum(flipped, axis=0) == 1)
-        explained = int((self._within(name).numpy() & first).sum()) if first.any() else 0
-        return LayerFlips(
-            name=name,
-            spikes=wanted.size,
-            flips=int((fixed_spikes != wanted).sum()),
-            originated=int(flipped.sum()),
-            first=int(first.sum()),
-            explained=explained,
-            unexplained=int(first.sum()) - explained,
+        wanted, alone = self.trace[name], self._alone(name).numpy()
+        return count_flips(
+            name, wanted, fixed_spikes, alone, lambda first: int((self._within(name).numpy() & first).sum())
         )
 
     def _spikes(self, name: str) -> Tensor:
@@ -183,13 +175,12 @@ def _membranes_within(
     assert cell.threshold is not None
     unity, smallest = fixed.chip.decay_unity, fixed.scale / fixed.chip.fraction
     kept_error = (cell.kept - (1 - fixed.decay / unity)).abs().clamp(max=0.5 / unity)
-    filters = cell.current_kept is not None and cell.current_gain is not None
     current, current_error = torch.zeros_like(value[0]), torch.zeros_like(value[0])
     membrane, deviation = torch.zeros_like(value[0]), torch.zeros_like(value[0])
     ceiling = fixed.scale * cell.whole_gain  # the threshold is rounded down to a synaptic unit
     within = []
     for t, (arriving, its_error, fired) in enumerate(zip(value, error, spikes, strict=True)):
-        if filters and cell.current_kept is not None and cell.current_gain is not None:
+        if cell.current_kept is not None and cell.current_gain is not None:
             off = (cell.current_kept - (1 - fixed.current_decay / unity)).abs().clamp(max=0.5 / unity)
             current_error = cell.current_kept * current_error + off * current.abs()
             current_error = current_error + cell.current_gain * (its_error + smallest)

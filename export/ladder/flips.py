@@ -10,7 +10,7 @@ have at that moment, in units of the layer's scale:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import reduce
 from typing import cast
 
@@ -49,6 +49,28 @@ def trace_flips(
     return _Flips(folded, fixed, images, float_trace).compare(fixed_trace)
 
 
+def count_flips(
+    name: str, wanted: np.ndarray, found: np.ndarray, alone: np.ndarray, explain: Callable[[np.ndarray], int]
+) -> LayerFlips:
+    """A population's flips, of spikes [T, B, ...]: wanted, of the float network; found, of the fixed one.
+
+    alone: of the fixed population on the float network's spikes. explain: of the first flips of all neurons, how many
+    rounding can account for.
+    """
+    flipped = alone != wanted
+    first = flipped & (np.cumsum(flipped, axis=0) == 1)
+    explained = explain(first) if first.any() else 0
+    return LayerFlips(
+        name=name,
+        spikes=wanted.size,
+        flips=int((found != wanted).sum()),
+        originated=int(flipped.sum()),
+        first=int(first.sum()),
+        explained=explained,
+        unexplained=int(first.sum()) - explained,
+    )
+
+
 class _Flips:
     def __init__(
         self, folded: FloatNetwork, fixed: FixedModel, images: Tensor, trace: Mapping[str, np.ndarray]
@@ -69,18 +91,7 @@ class _Flips:
     def _population(self, node: Node, fixed_spikes: np.ndarray) -> LayerFlips:
         wanted = np.broadcast_to(self.trace[node.name], fixed_spikes.shape)
         alone = self._golden(node).numpy()
-        flipped = alone != wanted
-        first = flipped & (np.cumsum(flipped, axis=0) == 1)
-        explained = self._explained(node, first) if first.any() else 0
-        return LayerFlips(
-            name=node.name,
-            spikes=wanted.size,
-            flips=int((fixed_spikes != wanted).sum()),
-            originated=int(flipped.sum()),
-            first=int(first.sum()),
-            explained=explained,
-            unexplained=int(first.sum()) - explained,
-        )
+        return count_flips(node.name, wanted, fixed_spikes, alone, lambda first: self._explained(node, first))
 
     def _golden(self, node: Node) -> Tensor:
         """What a fixed node gives for the float model's spikes, [T, B, ...]."""
